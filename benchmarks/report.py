@@ -1,0 +1,175 @@
+"""Turns tables of rows into Markdown: what was wanted and what came out, then every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rows import DISK, FIGURES, TMPFS, Table, peak, repository, system, user, wall
+from tools import FIRST_BACKUP, FORCED, FULL_RESTORE, NOTHING_CHANGED, OPERATIONS, VERIFY
+
+STACK = "application stack"
+MILLION = "index of 1,000,000 blobs"
+HUGE = "one file of 4 GiB"
+LARGE = "one directory of 200,000 files"
+START_UP = "start-up"
+BLOB_CHECK = "check before store"
+SCENARIOS = {
+    "stack": STACK, "million": MILLION, "huge": HUGE, "large": LARGE, "start-up": START_UP, "blob-check": BLOB_CHECK,
+}  # fmt: skip
+"""Short names for the command line, and the names that the tables carry."""
+
+FIRST_OPENING = "opening, first time"
+SECOND_OPENING = "opening, second time"
+UNITS = {"wall": (1, "s", 2), "peak": (1e6, "MB", 0), "repository": (1e6, "MB", 1)}
+"""For each figure: the divisor, the unit, the decimals."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A limit on one figure of `tool`: a ratio to the same figure of `against`, or absolute when that is None."""
+
+    scenario: str
+    operation: str
+    figure: str
+    limit: float
+    against: str | None = "restic"
+    tool: str = "pivori"
+
+
+WANTED = (
+    Wanted(STACK, FIRST_BACKUP, "wall", 0.33),
+    Wanted(STACK, FIRST_BACKUP, "wall", 1.1, "tar+zstd"),
+    Wanted(STACK, FIRST_BACKUP, "repository", 1.0),
+    Wanted(STACK, NOTHING_CHANGED, "wall", 0.25),
+    Wanted(STACK, FORCED, "wall", 0.5),
+    Wanted(STACK, FULL_RESTORE, "wall", 0.6),
+    Wanted(STACK, VERIFY, "wall", 1.0),
+    *(Wanted(STACK, operation, "peak", 1.5) for operation in OPERATIONS),
+    Wanted(MILLION, SECOND_OPENING, "wall", 1.0, None),
+    Wanted(MILLION, SECOND_OPENING, "peak", 120e6, None),
+    *(
+        Wanted(scenario, operation, "peak", 1.5)
+        for scenario in (HUGE, LARGE)
+        for operation in (FIRST_BACKUP, NOTHING_CHANGED, FULL_RESTORE)
+    ),
+    Wanted(START_UP, "--version", "wall", 0.15, None),
+    Wanted(START_UP, "--help", "wall", 0.3, None),
+    Wanted(BLOB_CHECK, FIRST_BACKUP, "wall", 1.05, "pivori --verify-blobs none"),
+)
+
+
+def render(tables: Iterable[Table]) -> str:
+    """The whole report."""
+    ordered = sorted(tables, key=lambda table: (list(SCENARIOS.values()).index(table.scenario), table.medium != DISK))
+    parts = [
+        "# Results of the benchmarks",
+        "",
+        "Written by `python benchmarks/run.py`; [README.md](README.md) says how to read it. Each table tells when and",
+        "where it was measured. All figures are medians.",
+        "",
+        "## Wanted and measured",
+        "",
+        *verdicts(ordered),
+    ]
+    for table in ordered:
+        parts += ["", *section(table)]
+    return "\n".join(parts) + "\n"
+
+
+def verdicts(tables: list[Table]) -> list[str]:
+    """The table of limits; a limit whose figures were not measured has no line."""
+    lines = [
+        "| scenario | figure | wanted | measured | tmpfs | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    by_key = {(table.scenario, table.medium): table for table in tables}
+    for wanted in WANTED:
+        on_disk = ratio(by_key.get((wanted.scenario, DISK)), wanted)
+        on_tmpfs = ratio(by_key.get((wanted.scenario, TMPFS)), wanted)
+        judged = on_disk if on_disk is not None else on_tmpfs
+        if judged is None:
+            continue
+        verdict = "reached" if judged <= wanted.limit else "**missed**"
+        lines.append(
+            f"| {wanted.scenario} | {wanted.operation}, {wanted.figure} | ≤ {amount(wanted, wanted.limit)} "
+            f"| {amount(wanted, on_disk)} | {amount(wanted, on_tmpfs)} | {verdict} |"
+        )
+    return lines
+
+
+def ratio(table: Table | None, wanted: Wanted) -> float | None:
+    """The measured ratio, or the figure itself where the limit is absolute; None when it was not measured."""
+    if table is None:
+        return None
+    figure = FIGURES[wanted.figure]
+    mine = table.median(wanted.operation, wanted.tool, figure)
+    if mine is None or wanted.against is None:
+        return mine
+    other = table.median(wanted.operation, wanted.against, figure)
+    return mine / other if other else None
+
+
+def amount(wanted: Wanted, value: float | None) -> str:
+    """A limit or a measured value in words."""
+    if value is None:
+        return ""
+    if wanted.against is not None:
+        return f"{value:.2f} × {wanted.against}"
+    divisor, unit, decimals = UNITS[wanted.figure]
+    return f"{value / divisor:.{decimals}f} {unit}"
+
+
+def section(table: Table) -> list[str]:
+    """One table with its head and every figure."""
+    versions = "; ".join(f"{tool}: {version}" for tool, version in table.versions.items())
+    lines = [
+        f"## {table.scenario[0].upper()}{table.scenario[1:]}, on {table.medium}",
+        "",
+        f"{table.subject}",
+        "",
+        f"Measured {table.date} on {table.machine}. {versions}.",
+        *(f"\n**Failed:** {failure.splitlines()[0]}" for failure in table.failures),
+        "",
+        "| operation | tool | wall s (least – most) | user s | system s | peak MB | repository MB | runs "
+        "| wall × restic | wall × tar | peak × restic |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    return lines + [line(table, operation, tool) for operation, tool in table.pairs()]
+
+
+def line(table: Table, operation: str, tool: str) -> str:
+    """One line of medians."""
+    rows = table.of(operation, tool)
+    walls = sorted(wall(row) for row in rows)
+    digits = 3 if walls[-1] < 1 else 2
+    size = table.median(operation, tool, repository)
+    cells = [
+        operation,
+        f"**{tool}**" if tool == "pivori" else tool,
+        f"{table.median(operation, tool, wall):.{digits}f} ({walls[0]:.{digits}f} – {walls[-1]:.{digits}f})",
+        f"{table.median(operation, tool, user):.{digits}f}",
+        f"{table.median(operation, tool, system):.{digits}f}",
+        memory(sorted(peak(row) for row in rows), table.median(operation, tool, peak)),
+        "" if size is None else f"{size / 1e6:.1f}",
+        str(len(rows)),
+        *(
+            compared(table, operation, tool, other, figure)
+            for other, figure in (("restic", wall), ("tar+zstd", wall), ("restic", peak))
+        ),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def memory(peaks: list[float], middle: float) -> str:
+    """The median of the peaks, with the largest beside it where one run stands out."""
+    most = f" (most {peaks[-1] / 1e6:.0f})" if peaks[-1] > 1.25 * middle else ""
+    return f"{middle / 1e6:.0f}{most}"
+
+
+def compared(table: Table, operation: str, tool: str, other: str, figure) -> str:
+    """The ratio of two medians, empty for a tool's own line and where the other has none."""
+    base = table.median(operation, other, figure)
+    if tool == other or not base:
+        return ""
+    return f"{table.median(operation, tool, figure) / base:.2f}"

@@ -1,0 +1,268 @@
+"""The composition root: from settings to the parts a command works with. Nothing else builds them.
+
+Every part can be replaced by keyword, which is how tests run a command on a storage in memory, at any time they like.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+from pivori.clock import Clock, SystemClock
+from pivori.errors import PivoriError
+from pivori.events import Event
+from pivori.host import ProcessIdentity, available_processors, collect_rarely, forbid_core_dumps, is_alive
+from pivori.repository import NoRepository, Repository, format_time
+from pivori.repository.locks import Holder, Lock, acquire
+from pivori.settings import PasswordFrom, Secret, Settings
+from pivori.settings.credentials import Ask, KeyFileMissing, NoPassword, find_password, make_key_file
+from pivori.storage import AlreadyExists, Kind, NotFound, Storage, open_storage
+from pivori.storage.base import CONFIG_NAME
+from pivori.storage.wrap import ReadOnlyStorage, RetryStorage
+from pivori.translation import N_
+
+__all__ = [
+    "Access",
+    "App",
+    "ConfigMissing",
+    "Created",
+    "LockNeeded",
+    "Opened",
+    "RepositoryExists",
+    "Storage",
+]
+
+
+class Access(Enum):
+    """What a command is about to do with a repository, which decides the lock it takes."""
+
+    READ = "read"
+    """A shared lock, or none with ``--no-lock``; nothing but locks can be written."""
+    APPEND = "append"
+    """A shared lock: objects are added, nothing is taken away."""
+    CHANGE = "change"
+    """An exclusive lock."""
+    INSPECT = "inspect"
+    """No lock at all, for who looks after locks and keys; nothing is protected from others."""
+
+
+class LockNeeded(PivoriError):
+    """``--no-lock`` was given to a command that changes the repository."""
+
+    code = "lock-needed"
+    message = N_("This command changes the repository, so it cannot do without a lock.")
+    hint = N_("Leave out --no-lock; --retry-lock waits until the repository is free.")
+    exit_status = 2
+
+
+class RepositoryExists(AlreadyExists):
+    """A new repository was asked for where one is."""
+
+    code = "repository-exists"
+    message = N_("There is a repository at {location} already.")
+    hint = N_("Work with it, or choose an empty place for a new one.")
+
+
+class ConfigMissing(PivoriError):
+    """The place holds parts of a repository, but no config: making a new one would hide what is left of it."""
+
+    code = "config-missing"
+    message = N_("{location} holds what is left of a repository, without its file `config`.")
+    hint = N_("Restore the file `config` from a copy, or choose an empty place for a new repository.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Created:
+    """A repository that was just made; ``key_file`` when a generated key opens it."""
+
+    id: str
+    location: str
+    key_file: Path | None
+
+
+class Opened(NamedTuple):
+    """An open repository with the lock that protects the work on it; no lock where none was wanted."""
+
+    repository: Repository
+    lock: Lock | None
+
+
+def _ignore(_fact: object) -> None:
+    """Takes what nobody wants to hear."""
+
+
+def _nobody_to_ask(_new: bool) -> Secret:
+    raise NoPassword(repository="")
+
+
+class App:
+    """The parts of one run: ``settings``, ``clock``, ``identity``, and on demand storage, password and repository.
+
+    ``emit`` hears what happens to locks; ``on_damage`` of key objects that cannot be read while another one opens.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        ask: Ask = _nobody_to_ask,
+        emit: Callable[[Event], None] = _ignore,
+        on_damage: Callable[[PivoriError], None] = _ignore,
+        storage: Storage | None = None,
+        clock: Clock | None = None,
+        identity: ProcessIdentity | None = None,
+        processors: int | None = None,
+    ) -> None:
+        forbid_core_dumps()
+        collect_rarely()
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.identity = identity or ProcessIdentity.current()
+        self.processors = processors or available_processors()
+        self._ask = ask
+        self._emit = emit
+        self._on_damage = on_damage
+        self._storage = storage
+        self._password: Secret | None = None
+
+    def storage(self) -> Storage:
+        """The repository's medium; what fails for a moment is tried again."""
+        if self._storage is None:
+            self._storage = RetryStorage(open_storage(self.settings.repository), self.clock)
+        return self._storage
+
+    def close(self) -> None:
+        """Release what the storage holds open."""
+        if self._storage is not None:
+            self._storage.close()
+
+    def password(self, *, new: bool = False) -> Secret:
+        """The repository's password; ``new`` when it is about to be set. Asked for once."""
+        if self._password is None:
+            self._password = find_password(self.settings.password, self.storage().location, ask=self._ask, new=new)
+        return self._password
+
+    @contextmanager
+    def open_repository(self, access: Access, *, index: bool = True, confirm_later: bool = False) -> Iterator[Opened]:
+        """The repository, opened and locked as ``access`` needs it, with its index loaded unless ``index`` is false.
+
+        With ``confirm_later`` the caller calls ``lock.confirm()`` before it writes anything; until then the wait for
+        other lockers goes on beside its reading. Raises NoRepository, WrongPassword, RepositoryLocked, LockNeeded and
+        what :meth:`password` raises.
+        """
+        if access in (Access.APPEND, Access.CHANGE) and not self.settings.lock:
+            raise LockNeeded()
+        storage = self.storage()
+        self._demand_config(storage)
+        if access is Access.READ:
+            storage = ReadOnlyStorage(storage, allow_locks=True)
+        repository = Repository.open(storage, self.password().reveal(), on_damage=self._on_damage)
+        with self._locked(repository, access, confirm_later) as lock:
+            if index:
+                repository.load_index(self.settings.cache_directory)
+            yield Opened(repository, lock)
+
+    def create_repository(self) -> Created:
+        """Make a repository on an empty medium.
+
+        Raises RepositoryExists, ConfigMissing and what :meth:`password` raises.
+
+        For the default repository the key file is made too, unless a password comes from elsewhere.
+        """
+        storage = self.storage()
+        self._refuse_remains(storage)
+        source = self.settings.password
+        key_file = source.path if source.kind is PasswordFrom.KEY_FILE else None
+        if key_file is not None:
+            # The key first: an interruption leaves a key without a repository, never the reverse.
+            make_key_file(key_file)
+        repository = Repository.create(
+            storage,
+            self.password(new=True).reveal(),
+            username=self.identity.username,
+            hostname=self.identity.hostname,
+            created=format_time(self.clock.now_ns()),
+        )
+        return Created(id=repository.id, location=storage.location, key_file=key_file)
+
+    def ensure_default_repository(self) -> Created | None:
+        """Make the default repository when there is none; None when nothing had to be made, or another one is used.
+
+        Two first runs at once make one repository. Raises KeyFileMissing when there is a repository whose key file is
+        gone, and what :meth:`create_repository` raises.
+        """
+        settings = self.settings
+        if not settings.repository_is_default or settings.key_file is None:
+            return None
+        if self._is_there():
+            if settings.password.kind is PasswordFrom.KEY_FILE and not settings.key_file.exists():
+                raise KeyFileMissing(repository=self.storage().location, path=settings.key_file)
+            return None
+        with _alone(settings.key_file.parent):
+            return None if self._is_there() else self.create_repository()
+
+    def _is_there(self) -> bool:
+        """Whether the storage holds a repository."""
+        try:
+            self.storage().size(Kind.CONFIG, CONFIG_NAME)
+        except NotFound:
+            return False
+        return True
+
+    def _demand_config(self, storage: Storage) -> None:
+        """Say that there is no repository before anybody is asked for its password."""
+        if not self._is_there():
+            raise NoRepository(location=storage.location)
+
+    def _refuse_remains(self, storage: Storage) -> None:
+        """Refuse a place where a repository is, or was."""
+        if self._is_there():
+            raise RepositoryExists(location=storage.location)
+        for kind in (Kind.SNAPSHOT, Kind.INDEX):
+            with suppress(NotFound):  # what a medium says where nothing was ever made
+                if next(iter(storage.list(kind)), None) is not None:
+                    raise ConfigMissing(location=storage.location)
+
+    @contextmanager
+    def _locked(self, repository: Repository, access: Access, confirm_later: bool) -> Iterator[Lock | None]:
+        """Hold the lock that ``access`` needs."""
+        if access is Access.INSPECT or not self.settings.lock:
+            yield None
+            return
+        identity = self.identity
+        holder = Holder(identity.hostname, identity.username, identity.pid, identity.uid, identity.gid)
+        lock = acquire(
+            repository.objects,
+            holder=holder,
+            exclusive=access is Access.CHANGE,
+            clock=self.clock,
+            emit=self._emit,
+            process_alive=is_alive,
+            wait_seconds=self.settings.retry_lock,
+            confirm_later=confirm_later,
+        )
+        try:
+            yield lock
+        finally:
+            try:
+                lock.release()
+            except KeyboardInterrupt:
+                # It comes once at most, so the second attempt goes through.
+                lock.release()
+                raise
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold an advisory lock on a folder of this machine; the system gives it back when the process ends."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,42 @@
+"""The commands by name: all that is imported for ``pivori --help``; a command's module is loaded when it is used."""
+
+from typing import NamedTuple
+
+from pivori.translation import N_
+
+
+class Entry(NamedTuple):
+    """A command: its module below ``cli/commands``, the section of ``--help`` it stands in, and what it does."""
+
+    module: str
+    section: str
+    summary: str
+
+
+DAILY = N_("Daily use")
+LOOKING = N_("Looking inside")
+UPKEEP = N_("Upkeep")
+ACCESS = N_("Keys and access")
+
+SECTIONS = (DAILY, LOOKING, UPKEEP, ACCESS)
+
+TABLE: dict[str, Entry] = {
+    "backup": Entry("backup", DAILY, N_("Save files and folders in a new snapshot.")),
+    "snapshots": Entry("snapshots", DAILY, N_("List the snapshots.")),
+    "restore": Entry("restore", DAILY, N_("Bring files back from a snapshot.")),
+    "verify": Entry("verify", DAILY, N_("Check that everything is there and can be read back.")),
+    "ls": Entry("ls", LOOKING, N_("List the files of a snapshot.")),
+    "find": Entry("find", LOOKING, N_("Find files in the snapshots.")),
+    "diff": Entry("diff", LOOKING, N_("Show what changed between two snapshots.")),
+    "dump": Entry("dump", LOOKING, N_("Write a file of a snapshot to standard output.")),
+    "mount": Entry("mount", LOOKING, N_("Browse the snapshots as a read-only folder.")),
+    "stats": Entry("stats", LOOKING, N_("Say how much is stored, and how well it is packed.")),
+    "forget": Entry("forget", UPKEEP, N_("Remove snapshots that a policy no longer keeps.")),
+    "prune": Entry("prune", UPKEEP, N_("Free the space that no snapshot needs.")),
+    "copy": Entry("copy", UPKEEP, N_("Copy snapshots to a second repository.")),
+    "repair": Entry("repair", UPKEEP, N_("Repair a damaged index, packs or snapshots.")),
+    "init": Entry("init", ACCESS, N_("Make a new repository.")),
+    "key": Entry("key", ACCESS, N_("List, add, remove and change passwords.")),
+    "unlock": Entry("unlock", ACCESS, N_("Remove locks that were left behind.")),
+    "completion": Entry("completion", ACCESS, N_("Print the completion script of a shell.")),
+}

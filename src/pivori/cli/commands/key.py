@@ -1,0 +1,175 @@
+"""``pivori key list|add|remove|passwd``: who can open the repository.
+
+With ``--json``: ``list`` prints one array of objects as restic does (``current``, ``id``, ``userName``, ``hostName``,
+``created``); the others one ``key`` object with ``action`` (``added``, ``removed``, ``changed``) and ``id``.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pivori.app import Access, App
+from pivori.cli.failures import UsageError
+from pivori.cli.node_display import show_moment
+from pivori.cli.options import repository_command, repository_group
+from pivori.cli.session import Session
+from pivori.cli.snapshot_options import short_id, warn_of_damage
+from pivori.errors import PivoriError
+from pivori.repository import format_time, parse_time
+from pivori.repository.keyring import KeyDescription, add_password, change_password, keys, remove_password
+from pivori.settings import PasswordFrom, Secret
+from pivori.settings.credentials import read_password_file, run_password_command
+from pivori.translation import _
+
+command = repository_group(
+    help=_(
+        "List, add, remove and change the passwords of the repository.\n\n"
+        "Each password opens everything. Removing one does not lock out whoever has made a copy of its key object "
+        "and knows the password."
+    )
+)
+
+
+def new_password_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the places a new password can come from."""
+    file = click.option(
+        "--new-password-file",
+        metavar=_("FILE"),
+        type=click.Path(dir_okay=False),
+        help=_("Read the new password from a file."),
+    )
+    program = click.option(
+        "--new-password-command", metavar=_("COMMAND"), help=_("Take the new password from a command.")
+    )
+    return file(program(function))
+
+
+@repository_command(
+    parent=command,
+    name="list",
+    help=_("List the keys; a star marks the one in use."),
+    examples=[("pivori key list", _("who can open the repository"))],
+)
+def list_command(session: Session) -> None:
+    """List; a damaged key object is told, and left out."""
+    with session.app.open_repository(Access.INSPECT, index=False) as (repository, _lock):
+        found = keys(repository, on_damage=warn_of_damage(session.output))
+    session.output.record([_record(key) for key in found])
+    rows = [
+        ["*" if key.current else "", short_id(key.name), key.username, key.hostname, _created(key)] for key in found
+    ]
+    session.output.table(["", _("Id"), _("User"), _("Host"), _("Created")], rows)
+
+
+@repository_command(
+    parent=command,
+    name="add",
+    help=_("Add a password. The new one is asked for, unless it is given."),
+    examples=[("pivori key add --new-password-file ~/second.key", _("a second key file"))],
+)
+@new_password_options
+@click.option("--user", metavar=_("NAME"), help=_("Record this user with the key."))
+@click.option("--host", metavar=_("NAME"), help=_("Record this host with the key."))
+def add_command(
+    session: Session,
+    new_password_file: str | None,
+    new_password_command: str | None,
+    user: str | None,
+    host: str | None,
+) -> None:
+    """Add, and read back."""
+    app = session.app
+    with app.open_repository(Access.APPEND, index=False) as (repository, _lock):
+        password = _new_password(session, new_password_file, new_password_command)
+        identity = app.identity
+        name = add_password(
+            repository,
+            password.reveal(),
+            username=user or identity.username,
+            hostname=host or identity.hostname,
+            created=_now(app),
+        )
+    _done(session, "added", name, _("Added key {id}.").format(id=short_id(name)))
+
+
+@repository_command(
+    parent=command,
+    name="remove",
+    help=_("Remove a key, named by the first digits of its id. The one that opens the repository stays."),
+    examples=[("pivori key remove 4f1c22aa", _("what it opened stays open to the others"))],
+)
+@click.argument("name", metavar=_("KEY"))
+def remove_command(session: Session, name: str) -> None:
+    """Remove."""
+    with session.app.open_repository(Access.CHANGE, index=False) as (repository, _lock):
+        removed = remove_password(repository, name)
+    _done(session, "removed", removed, _("Removed key {id}.").format(id=short_id(removed)))
+
+
+@repository_command(
+    parent=command,
+    name="passwd",
+    help=_(
+        "Replace the password that opens the repository.\n\n"
+        "The new one is stored and tried before the old one is removed. The other keys stay as they are."
+    ),
+    examples=[("pivori key passwd", _("asks for the old and the new password"))],
+)
+@new_password_options
+def passwd_command(session: Session, new_password_file: str | None, new_password_command: str | None) -> None:
+    """Add, read back, remove the old one."""
+    app = session.app
+    with app.open_repository(Access.CHANGE, index=False) as (repository, _lock):
+        password = _new_password(session, new_password_file, new_password_command)
+        identity = app.identity
+        name = change_password(
+            repository,
+            password.reveal(),
+            username=identity.username,
+            hostname=identity.hostname,
+            created=_now(app),
+        )
+    source = session.settings.password
+    if source.kind is PasswordFrom.KEY_FILE:
+        text = _("The key file {path} no longer opens the repository: from now on, give the new password.")
+        session.output.warn(text.format(path=source.path), name="key-file-out-of-date", path=source.path)
+    _done(session, "changed", name, _("The password is changed; the new key is {id}.").format(id=short_id(name)))
+
+
+def _new_password(session: Session, file: str | None, program: str | None) -> Secret:
+    if file is not None and program is not None:
+        reason = _("--new-password-file and --new-password-command exclude each other.")
+        raise UsageError(reason=reason, command="pivori key")
+    if file is not None:
+        return read_password_file(Path(file))
+    if program is not None:
+        return run_password_command(program)
+    return session.ask_password(True, session.app.storage().location)
+
+
+def _now(app: App) -> str:
+    return format_time(app.clock.now_ns())
+
+
+def _done(session: Session, action: str, name: str, text: str) -> None:
+    session.output.record({"message_type": "key", "action": action, "id": name})
+    session.output.result(text)
+
+
+def _created(key: KeyDescription) -> str:
+    try:
+        return show_moment(parse_time(key.created))
+    except PivoriError:
+        return key.created
+
+
+def _record(key: KeyDescription) -> dict[str, object]:
+    return {
+        "current": key.current,
+        "id": key.name,
+        "userName": key.username,
+        "hostName": key.hostname,
+        "created": key.created,
+    }

@@ -1,0 +1,204 @@
+"""``pivori restore``: files back from a snapshot.
+
+With ``--json``: ``status`` lines while it runs, an ``error`` object on standard error for each file that could not be
+restored, and at the end one ``summary`` with the numbers of :class:`RestoreOutcome` and ``total_duration`` (seconds).
+With ``--dry-run`` one ``action`` object for each step (``action``, ``path``, ``size``) and a ``summary`` that counts
+them.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from pivori.app import Access
+from pivori.cli.failures import INCOMPLETE, fill
+from pivori.cli.options import repository_command
+from pivori.cli.output import Output
+from pivori.cli.session import Session
+from pivori.cli.snapshot_options import SnapshotFilters, resolve, snapshot_filters, warn_of_damage
+from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
+from pivori.engine.patterns import read_pattern_file
+from pivori.engine.restore import Action, Restore, RestoreOutcome, RestoreRequest, plan_restore
+from pivori.engine.selection import Selection
+from pivori.events import Event, FileNotRestored, MetadataNotRestored
+from pivori.repository import Repository
+from pivori.translation import N_, _, ngettext
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line said."""
+
+    snapshot: str
+    target: str | None
+    in_place: bool
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    include_file: tuple[str, ...]
+    exclude_file: tuple[str, ...]
+    delete: bool
+    verify: bool
+    dry_run: bool
+    sparse: bool
+    owners_by_name: bool
+
+
+@repository_command(
+    help=_(
+        "Bring files back from a snapshot.\n\n"
+        "SNAPSHOT is the beginning of an id, latest, latest~2 (the third newest) or @2025-11-08T12:00 (the last one "
+        "at or before that time); SNAPSHOT:/sub/dir is a part of it. What is in the target already is compared, and "
+        "only what differs is written."
+    ),
+    examples=[
+        ("pivori restore latest --target /tmp/back", _("everything, into a folder")),
+        ("pivori restore latest:/home/me/project --target ~/old --include '*.py'", _("some files of a folder")),
+        ("pivori restore @2025-11-08T12:00 --in-place --dry-run", _("what going back would change")),
+    ],
+)
+@click.argument("snapshot", metavar=_("SNAPSHOT"))
+@click.option("-t", "--target", metavar=_("FOLDER"), help=_("Restore into this folder."))
+@click.option("--in-place", is_flag=True, help=_("Restore to where the files came from."))
+@click.option(
+    "-i", "--include", multiple=True, metavar=_("PATTERN"), help=_("Only what fits; patterns as in .gitignore.")
+)
+@click.option("-e", "--exclude", multiple=True, metavar=_("PATTERN"), help=_("Not what fits."))
+@click.option("--include-file", multiple=True, metavar=_("FILE"), help=_("Read such patterns from a file."))
+@click.option("--exclude-file", multiple=True, metavar=_("FILE"), help=_("Read such patterns from a file."))
+@click.option("--delete", is_flag=True, help=_("Remove what the restored folders hold besides."))
+@click.option("--verify", is_flag=True, help=_("Read everything back and compare it with the snapshot."))
+@click.option("-n", "--dry-run", is_flag=True, help=_("Only say what would be done."))
+@click.option("--sparse", is_flag=True, help=_("Write long runs of zeros as holes."))
+@click.option("--owners-by-name", is_flag=True, help=_("Take owners by name instead of by number."))
+@snapshot_filters
+def command(session: Session, /, filters: SnapshotFilters, **parameters: object) -> int:
+    """Restore, and say what came of it."""
+    options = Options(**parameters)  # type: ignore[arg-type]  # click gives the options as they are declared
+    target = _target(options)
+    with session.app.open_repository(Access.READ) as (repository, _lock):
+        on_damage = warn_of_damage(session.output)
+        loaded, subtree = resolve(repository, options.snapshot, filters, on_damage=on_damage)
+        request = _request(session, options, target, loaded.snapshot.tree, subtree, loaded.snapshot.paths)
+        if options.dry_run:
+            _show_plan(repository, request, session.output)
+            return 0
+        output = session.output
+        started = session.clock.monotonic()
+        with session.progress() as progress:
+
+            def emit(event: Event) -> None:
+                progress.update(event)
+                _tell_event(event, output)
+
+            outcome = Restore(repository, request, emit=emit).run()
+        _tell(outcome, session.clock.monotonic() - started, loaded.id, output)
+    return INCOMPLETE if outcome.failures or outcome.problems else 0
+
+
+def _target(options: Options) -> Path:
+    if (options.target is None) == (not options.in_place):
+        raise click.UsageError(_("Say where to restore: --target FOLDER, or --in-place."))
+    return Path("/") if options.in_place else Path(options.target or "")
+
+
+def _request(
+    session: Session, options: Options, target: Path, tree: str, subtree: bytes, paths: Sequence[str]
+) -> RestoreRequest:
+    roots = [os.fsencode(path) for path in paths]
+    include, exclude = list(options.include), list(options.exclude)
+    for name in options.include_file:
+        include += read_pattern_file(Path(name))
+    for name in options.exclude_file:
+        exclude += read_pattern_file(Path(name))
+    selection = Selection(include, exclude, roots=roots)
+    if options.in_place and subtree:
+        target = target / os.fsdecode(subtree.lstrip(b"/"))
+    return RestoreRequest(
+        tree=tree,
+        target=target,
+        subtree=subtree,
+        sources=[tuple(name for name in root.split(b"/") if name) for root in roots],
+        selection=selection if selection else None,
+        delete=options.delete,
+        sparse=options.sparse,
+        verify=options.verify,
+        owners_by_name=options.owners_by_name,
+        workers=session.app.processors,
+    )
+
+
+_ACTIONS = {
+    Action.CREATE: N_("create"),
+    Action.UPDATE: N_("update"),
+    Action.REPLACE: N_("replace"),
+    Action.DELETE: N_("delete"),
+}
+
+
+def _show_plan(repository: Repository, request: RestoreRequest, output: Output) -> None:
+    counts: Counter[Action] = Counter()
+    size = 0
+    widest = max(len(_(word)) for word in _ACTIONS.values())
+    for action, path, length in plan_restore(repository, request):
+        counts[action] += 1
+        size += length
+        output.record({"message_type": "action", "action": action, "path": path, "size": length})
+        output.result(f"{_(_ACTIONS[action]):<{widest}}  {show_path(path)}")
+    output.record(
+        {
+            "message_type": "summary",
+            "dry_run": True,
+            "bytes": size,
+            **{str(kind.value): counts[kind] for kind in Action},
+        }
+    )
+    parts = [f"{_(_ACTIONS[kind])} {show_number(counts[kind])}" for kind in Action if counts[kind]]
+    output.say(
+        _("This was a rehearsal: {parts}; {size} in files.").format(parts=", ".join(parts), size=show_bytes(size))
+    )
+
+
+def _tell_event(event: Event, output: Output) -> None:
+    if isinstance(event, FileNotRestored):
+        facts = {"path": event.path, "reason": event.reason}
+        output.warn(fill(N_("{path} was not restored: {reason}."), facts), name="file-not-restored", **facts)
+    elif isinstance(event, MetadataNotRestored):
+        facts = {"path": event.path, "reason": event.reason}
+        text = fill(N_("{path} was restored, but not its metadata: {reason}."), facts)
+        output.warn(text, name="metadata-not-restored", **facts)
+
+
+def _tell(outcome: RestoreOutcome, seconds: float, snapshot: str, output: Output) -> None:
+    output.record(
+        {"message_type": "summary", "snapshot_id": snapshot, "total_duration": round(seconds, 3), **vars(outcome)}
+    )
+    if outcome.failures:
+        output.warn(
+            ngettext(
+                "{count} path could not be restored.", "{count} paths could not be restored.", outcome.failures
+            ).format(count=show_number(outcome.failures)),
+            name="incomplete",
+            count=outcome.failures,
+        )
+    text = ngettext(
+        "Restored {count} file of snapshot {id} in {duration}; {written} written, {kept} were in place.",
+        "Restored {count} files of snapshot {id} in {duration}; {written} written, {kept} were in place.",
+        outcome.files,
+    )
+    output.result(
+        text.format(
+            count=show_number(outcome.files),
+            id=snapshot[:8],
+            duration=show_duration(seconds),
+            written=show_bytes(outcome.bytes_written),
+            kept=show_bytes(outcome.bytes_in_place),
+        )
+    )
+    if outcome.deleted:
+        output.say(_("Removed what the snapshot does not have: {count}.").format(count=show_number(outcome.deleted)))
+    if outcome.verified:
+        output.say(_("Files read back and compared: {count}.").format(count=show_number(outcome.verified)))

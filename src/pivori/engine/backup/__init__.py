@@ -1,0 +1,24 @@
+"""The verb ``backup``.
+
+``walk`` goes through the sources and finds what changed since the parent snapshot (``previous``); ``reading`` turns
+files into blobs and nodes, in worker processes (``crew``); ``assembly`` makes trees of the nodes; ``run`` ties them
+together and writes the snapshot.
+"""
+
+from pivori.engine.backup.estimate import CountingEstimate, Estimate
+from pivori.engine.backup.run import Backup, BackupOutcome, BackupRequest, NothingToBackUp
+from pivori.engine.backup.sources import resolve_source
+from pivori.engine.backup.stream import CommandFailed, EmptyStream, backup_stream
+
+__all__ = [
+    "Backup",
+    "BackupOutcome",
+    "BackupRequest",
+    "CommandFailed",
+    "CountingEstimate",
+    "EmptyStream",
+    "Estimate",
+    "NothingToBackUp",
+    "backup_stream",
+    "resolve_source",
+]

@@ -1,0 +1,398 @@
+"""The verb ``backup``: sources in, a snapshot out."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pivori.clock import Clock
+from pivori.engine.backup.assembly import Assembly
+from pivori.engine.backup.crew import Alone, Crew, Task, Workers, serve
+from pivori.engine.backup.estimate import Estimate
+from pivori.engine.backup.previous import PreviousTrees
+from pivori.engine.backup.reading import (
+    SEGMENT,
+    BatchResult,
+    LargeFile,
+    SegmentResult,
+    SegmentTask,
+    file_node,
+)
+from pivori.engine.backup.signatures import Signatures
+from pivori.engine.backup.sources import merge_sources
+from pivori.engine.backup.walk import FILES_PER_BATCH, Exclusion, Walk
+from pivori.errors import PivoriError
+from pivori.events import DamageFound, Event, FileChanged, FileNotRead, FileVanished, Progress
+from pivori.host import ProcessIdentity
+from pivori.host.workers import WorkerPool
+from pivori.repository import (
+    BlobCheck,
+    Compression,
+    Intake,
+    LoadedSnapshot,
+    Repository,
+    Snapshot,
+    Summary,
+    WriterSettings,
+    format_time,
+    parse_time,
+    path_text,
+)
+from pivori.storage import DiscardingStorage
+from pivori.translation import N_
+
+_ALONE_BYTES: Final = 24 << 20
+_BATCHES_FOR_WORKERS: Final = 3
+"""Up to this many bytes in less than this many batches, starting workers costs more than they save."""
+
+
+class NothingToBackUp(PivoriError):
+    """None of the sources could be read."""
+
+    code = "nothing-to-back-up"
+    message = N_("None of the paths to back up could be read, so no snapshot was made.")
+    hint = N_("Check the paths and their permissions.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupRequest:
+    """What to back up, and how. ``sources`` are absolute paths without symbolic links."""
+
+    sources: Sequence[bytes]
+    identity: ProcessIdentity
+    host: str
+    time_ns: int
+    parent: LoadedSnapshot | None = None
+    tags: Sequence[str] = ()
+    excludes: Sequence[str] = ()
+    exclusion: Exclusion | None = None
+    one_file_system: bool = False
+    with_atime: bool = False
+    force: bool = False
+    skip_if_unchanged: bool = False
+    dry_run: bool = False
+    compression: Compression = Compression.AUTO
+    check: BlobCheck = BlobCheck.SAMPLE
+    workers: int = 1
+    program_version: str = ""
+    estimate: Estimate = field(default_factory=Estimate)
+    cache_directory: Path | None = None
+    """The cache of this repository; what directories look like is kept there for the next run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupOutcome:
+    """What came of it. ``snapshot_id`` is None for a dry run and when nothing changed and that was to be skipped."""
+
+    snapshot_id: str | None
+    tree: str
+    parent: str | None
+    summary: Summary
+    failures: int
+    skipped: bool
+
+
+@dataclass
+class _Tally:
+    """What was read."""
+
+    files: int = 0
+    bytes: int = 0
+    failures: int = 0
+
+
+@dataclass
+class _Segments:
+    """A large file whose segments are being read."""
+
+    file: LargeFile
+    waiting: int
+    parts: dict[int, SegmentResult] = field(default_factory=dict)
+
+
+class Backup:
+    """One run. Make it, then :meth:`run` it once; the repository's index is loaded and a lock is held."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        request: BackupRequest,
+        *,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        before_write: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._repository = repository
+        self._request = request
+        self._clock = clock
+        self._emit = emit
+        self._before_write = before_write
+        self._tally = _Tally()
+        self._walking = True
+        self._segments: dict[tuple[int, int], _Segments] = {}
+        self._read_again: set[tuple[int, int]] = set()
+        self._tasks: deque[Task] = deque()
+        self._storage = DiscardingStorage(repository.storage) if request.dry_run else repository.storage
+        settings = WriterSettings(
+            master=repository.master,
+            version=repository.version,
+            compression=request.compression,
+            check=request.check,
+        )
+        self._intake = Intake(repository, settings, storage=self._storage, before_write=before_write)
+        keep = None if request.with_atime else request.cache_directory
+        self._signatures = Signatures(Signatures.file_for(keep, request.host, request.sources))
+        previous = self._previous_trees()
+        self._assembly = Assembly(
+            self._add_tree,
+            previous_nodes=previous.nodes,
+            remember=self._signatures.note,
+            with_atime=request.with_atime,
+        )
+        self._walk = Walk(
+            merge_sources(request.sources),
+            self._assembly,
+            previous,
+            self._signatures,
+            now_ns=clock.now_ns,
+            exclusion=request.exclusion,
+            one_file_system=request.one_file_system,
+            with_atime=request.with_atime,
+            failed=self._failed,
+        )
+
+    def run(self) -> BackupOutcome:
+        """Back up. Raises NothingToBackUp, storage errors, WorkerDied."""
+        started = self._clock.now_ns()
+        parent = self._request.parent
+        readable = self._check_sources()
+        with ExitStack() as stack:
+            crew: Crew | None = None
+            for batch in self._walk.batches(parent.snapshot.tree if parent and not self._request.force else None):
+                if batch is not None:
+                    self._tasks.append(batch)
+                    self._report(batch[-1].path)
+                if crew is None and len(self._tasks) >= _BATCHES_FOR_WORKERS:
+                    crew = self._hire(stack)
+                if crew is not None:
+                    self._work(crew)
+            self._walking = False
+            if crew is None:
+                crew = self._hire(stack)
+            while self._tasks or not crew.is_idle():
+                self._work(crew)
+            crew.finish()
+        self._before_write()
+        self._intake.flush()
+        if not readable:
+            raise NothingToBackUp
+        return self._conclude(started)
+
+    # The work
+
+    def _hire(self, stack: ExitStack) -> Crew:
+        """Choose who works: for little work, starting worker processes would cost more than it saves."""
+        request = self._request
+        if request.workers < 2 or not self._storage.shareable or _is_little(self._tasks):
+            return Alone(self._intake, with_atime=request.with_atime)
+        pool = WorkerPool(request.workers, serve, self._storage, self._intake.settings, request.with_atime)
+        return Workers(stack.enter_context(pool), self._intake)
+
+    def _work(self, crew: Crew) -> None:
+        """Hand out what there is room for and take what has been done."""
+        while self._tasks and crew.has_room():
+            crew.give(self._tasks.popleft())
+        for result in crew.results(patiently=bool(self._tasks) or not self._walking):
+            if isinstance(result, SegmentResult):
+                self._take_segment(result)
+            else:
+                self._take_batch(result)
+
+    def _take_batch(self, result: BatchResult) -> None:
+        assembly, tally = self._assembly, self._tally
+        for number, slot, node in result.nodes:
+            assembly.place(assembly.directory(number), slot, node)
+        tally.files += len(result.nodes) - len(result.failures) - len(result.vanished)
+        tally.bytes += result.read_bytes
+        for failure in result.failures:
+            self._failed(failure.path, failure.reason)
+        for path in result.vanished:
+            self._emit(FileVanished(path=path))
+        for path in result.changed:
+            self._emit(FileChanged(path=path))
+        for file in result.large:
+            self._split(file)
+        if result.left:
+            self._tasks.appendleft(result.left)
+        self._report(result.last_path)
+
+    def _split(self, file: LargeFile) -> None:
+        """Turn a large file into segments, which several workers can read at once."""
+        size = file.status.st_size
+        starts = range(0, size, SEGMENT)
+        self._segments[file.directory, file.slot] = _Segments(file, len(starts))
+        for start in starts:
+            length = min(SEGMENT, size - start)
+            self._tasks.append(SegmentTask(file.directory, file.slot, file.path, start, length, file.identity))
+
+    def _take_segment(self, result: SegmentResult) -> None:
+        segments = self._segments[result.directory, result.slot]
+        segments.parts[result.start] = result
+        segments.waiting -= 1
+        self._tally.bytes += result.size
+        self._report(segments.file.path)
+        if segments.waiting == 0:
+            key = result.directory, result.slot
+            del self._segments[key]
+            if any(part.gone for part in segments.parts.values()) and key not in self._read_again:
+                self._read_again.add(key)
+                self._tasks.append([segments.file.again()])
+                return
+            node = self._large_file(segments)
+            self._assembly.place(self._assembly.directory(result.directory), result.slot, node)
+
+    def _large_file(self, segments: _Segments) -> bytes | None:
+        """The node of a large file whose segments are all read; None when it could not be read."""
+        file = segments.file
+        parts = [part for _, part in sorted(segments.parts.items())]
+        failure = next((part.failure for part in parts if part.failure is not None), None)
+        if failure is not None:
+            self._failed(failure.path, failure.reason)
+            return None
+        if any(part.gone for part in parts):
+            self._failed(file.path, N_("other files take its place while it is read"))
+            return None
+        size = sum(part.size for part in parts)
+        if file.has_changed(size):
+            self._emit(FileChanged(path=file.path))
+        self._tally.files += 1
+        content = [blob for part in parts for blob in part.content]
+        name = os.path.basename(file.path)
+        return file_node(name, file.status, content, size, file.attributes, with_atime=self._request.with_atime)
+
+    # What it has to say
+
+    def _failed(self, path: bytes, reason: str) -> None:
+        self._tally.failures += 1
+        self._emit(FileNotRead(path=path, reason=reason))
+
+    def _report(self, current: bytes) -> None:
+        counts, tally = self._walk.counts, self._tally
+        self._emit(
+            Progress(
+                files_done=tally.files + counts.files_unmodified,
+                bytes_done=tally.bytes + counts.unmodified_bytes,
+                files_total=self._request.estimate.files,
+                bytes_total=self._request.estimate.bytes,
+                errors=tally.failures,
+                current=current,
+            )
+        )
+
+    def _check_sources(self) -> bool:
+        """Report the sources that are not there; whether there is at least one."""
+        readable = 0
+        for source in self._request.sources:
+            try:
+                os.lstat(source)
+                readable += 1
+            except OSError as error:
+                self._failed(source, error.strerror or str(error))
+        return readable > 0
+
+    def _previous_trees(self) -> PreviousTrees:
+        parent = self._request.parent
+        since_ns = 0
+        if parent is not None:
+            summary = parent.snapshot.summary
+            since_ns = parse_time(summary.backup_start) if summary else parent.time_ns
+            if not self._request.force:
+                self._signatures.load(parent.id, self._repository.index.sources)
+        previous = PreviousTrees(
+            self._repository,
+            since_ns,
+            lambda error: self._emit(DamageFound(error=error)),
+            reuse=not self._request.force,
+        )
+        previous.is_complete = self._signatures.is_trusted
+        return previous
+
+    def _add_tree(self, content: bytes) -> tuple[str, bool]:
+        blob, new = self._intake.add_tree(content)
+        return blob.hex(), new
+
+    # The end
+
+    def _conclude(self, started: int) -> BackupOutcome:
+        request, tree = self._request, self._assembly.root
+        assert tree is not None  # noqa: S101 - every slot of every directory is filled by now
+        parent = request.parent
+        summary = self._summary(started)
+        unchanged = request.skip_if_unchanged and parent is not None and parent.snapshot.tree == tree
+        snapshot_id = None
+        if not request.dry_run and not unchanged:
+            self._before_write()
+            snapshot_id = self._repository.save_snapshot(snapshot_of(request, tree, summary))
+            self._signatures.save(snapshot_id, self._repository.index.sources)
+        return BackupOutcome(
+            snapshot_id=snapshot_id,
+            tree=tree,
+            parent=parent.id if parent else None,
+            summary=summary,
+            failures=self._tally.failures,
+            skipped=unchanged,
+        )
+
+    def _summary(self, started: int) -> Summary:
+        counts, tally, assembly, intake = self._walk.counts, self._tally, self._assembly, self._intake
+        return Summary(
+            backup_start=format_time(started),
+            backup_end=format_time(self._clock.now_ns()),
+            files_new=counts.files_new,
+            files_changed=counts.files_changed,
+            files_unmodified=counts.files_unmodified,
+            dirs_new=assembly.directories_new,
+            dirs_changed=assembly.directories_changed,
+            dirs_unmodified=assembly.directories_unmodified,
+            data_blobs=intake.new_data_blobs,
+            tree_blobs=intake.new_tree_blobs,
+            data_added=intake.new_bytes,
+            data_added_packed=intake.stored_bytes,
+            total_files_processed=tally.files + counts.files_unmodified,
+            total_bytes_processed=tally.bytes + counts.unmodified_bytes,
+        )
+
+
+def snapshot_of(request: BackupRequest, tree: str, summary: Summary) -> Snapshot:
+    """The snapshot that a request makes of a tree."""
+    return Snapshot(
+        time=format_time(request.time_ns),
+        parent=request.parent.id if request.parent else None,
+        tree=tree,
+        paths=sorted(path_text(path) for path in request.sources),
+        hostname=request.host,
+        username=request.identity.username,
+        uid=request.identity.uid,
+        gid=request.identity.gid,
+        excludes=list(request.excludes),
+        tags=list(request.tags),
+        program_version=request.program_version,
+        summary=summary,
+    )
+
+
+def _is_little(tasks: Iterable[Task]) -> bool:
+    """Whether the waiting files are so few and small that one process is as fast as several."""
+    files = total = 0
+    for task in tasks:
+        if isinstance(task, SegmentTask):
+            return False
+        for part in task:
+            files += len(part.files)
+            for _, name in part.files:
+                with suppress(OSError):
+                    total += os.lstat(part.path + b"/" + name).st_size
+    return total <= _ALONE_BYTES and files < _BATCHES_FOR_WORKERS * FILES_PER_BATCH

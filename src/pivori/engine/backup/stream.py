@@ -1,0 +1,146 @@
+"""A snapshot of what a program prints: one file, whose content is the program's output.
+
+The snapshot is written only when the program ended well and the stream was read to its end.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from typing import Final
+
+from pivori.clock import Clock
+from pivori.engine.backup.reading import BlobGroup
+from pivori.engine.backup.run import BackupOutcome, BackupRequest, snapshot_of
+from pivori.errors import PivoriError
+from pivori.events import Event, Progress
+from pivori.host import StreamingProcess, group_name, user_name
+from pivori.repository import (
+    Intake,
+    Repository,
+    Summary,
+    WriterSettings,
+    assemble_tree,
+    encode_node,
+    format_time,
+    node_from_stat,
+)
+from pivori.storage import DiscardingStorage
+from pivori.translation import N_
+
+_MODE: Final = stat.S_IFREG | 0o600
+_DIRECTORY_MODE: Final = stat.S_IFDIR | 0o700
+
+
+class CommandFailed(PivoriError):
+    """The program whose output was to be backed up did not end well."""
+
+    code = "command-failed"
+    message = N_("The command ended with status {status}, so no snapshot of its output was made.")
+    hint = N_("Run the command by hand to see what is wrong.")
+
+
+class EmptyStream(PivoriError):
+    """The program printed nothing at all: an empty dump is no backup."""
+
+    code = "empty-stream"
+    message = N_("The command ended well but printed nothing, so no snapshot was made.")
+    hint = N_("Run the command by hand and look at its output.")
+
+
+def backup_stream(
+    repository: Repository,
+    request: BackupRequest,
+    process: StreamingProcess,
+    *,
+    clock: Clock,
+    emit: Callable[[Event], None],
+    before_write: Callable[[], None] = lambda: None,
+) -> BackupOutcome:
+    """Store what ``process`` prints under the one path of ``request.sources``. Raises CommandFailed, EmptyStream."""
+    started = clock.now_ns()
+    storage = DiscardingStorage(repository.storage) if request.dry_run else repository.storage
+    settings = WriterSettings(
+        master=repository.master,
+        version=repository.version,
+        compression=request.compression,
+        check=request.check,
+    )
+    intake = Intake(repository, settings, storage=storage, before_write=before_write)
+    content, size = _store(intake, process, emit)
+    status = process.finish()
+    if status:
+        raise CommandFailed(status=status)
+    if not size:
+        raise EmptyStream
+    tree = _trees(request.sources[0], request, content, size, intake)
+    before_write()
+    intake.flush()
+    summary = Summary(
+        backup_start=format_time(started),
+        backup_end=format_time(clock.now_ns()),
+        files_new=1,
+        data_blobs=intake.new_data_blobs,
+        tree_blobs=intake.new_tree_blobs,
+        data_added=intake.new_bytes,
+        data_added_packed=intake.stored_bytes,
+        total_files_processed=1,
+        total_bytes_processed=size,
+    )
+    snapshot_id = None
+    if not request.dry_run:
+        before_write()
+        snapshot_id = repository.save_snapshot(snapshot_of(request, tree, summary))
+    return BackupOutcome(snapshot_id=snapshot_id, tree=tree, parent=None, summary=summary, failures=0, skipped=False)
+
+
+def _store(intake: Intake, process: StreamingProcess, emit: Callable[[Event], None]) -> tuple[list[str], int]:
+    group = BlobGroup(lambda ids: _answered(intake.claim(ids)), intake.writer)
+    content: list[str] = []
+    size = 0
+    for chunk in intake.writer.cut(lambda view: process.stdout.readinto(view) or 0):
+        content.append(group.add(chunk).hex())
+        size += len(chunk)
+        emit(Progress(files_done=0, bytes_done=size))
+    group.offer()
+    group.settle()
+    return content, size
+
+
+def _answered(flags: bytes) -> Callable[[], bytes]:
+    return lambda: flags
+
+
+def _trees(path: bytes, request: BackupRequest, content: list[str], size: int, intake: Intake) -> str:
+    """Store the trees from the file up to the root; returns the root's id."""
+    *above, name = [part for part in path.split(b"/") if part]
+    node = encode_node(
+        node_from_stat(
+            name,
+            _status(_MODE, request, size),
+            user=user_name(request.identity.uid),
+            group=group_name(request.identity.gid),
+            content=content,
+            size=size,
+        )
+    )
+    tree = intake.add_tree(assemble_tree([node]))[0].hex()
+    for directory in reversed(above):
+        node = encode_node(
+            node_from_stat(
+                directory,
+                _status(_DIRECTORY_MODE, request, 0),
+                user=user_name(request.identity.uid),
+                group=group_name(request.identity.gid),
+                subtree=tree,
+            )
+        )
+        tree = intake.add_tree(assemble_tree([node]))[0].hex()
+    return tree
+
+
+def _status(mode: int, request: BackupRequest, size: int) -> os.stat_result:
+    """What the system would say of such a file, made at the snapshot's time by the user of the program."""
+    seconds, nanoseconds = divmod(request.time_ns, 1_000_000_000)
+    identity = request.identity
+    times = (seconds,) * 3 + (seconds + nanoseconds / 1e9,) * 3 + (request.time_ns,) * 3
+    return os.stat_result((mode, 0, 0, 1, identity.uid, identity.gid, size, *times))

@@ -1,0 +1,66 @@
+"""What a restore would do: the same walk as the restore itself, without touching anything."""
+
+import stat
+from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from pivori.engine.restore.deletion import check_deletion, extra_entries, extra_entries_at_top
+from pivori.engine.restore.items import DirectoryItem, FileItem, LeaveItem
+from pivori.engine.restore.request import RestoreRequest, items_of
+from pivori.host import TargetTree
+from pivori.repository import Repository
+
+
+class Action(Enum):
+    """What happens to a path."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    """Something of the same kind is there: its content is compared, and what differs is written."""
+    REPLACE = "replace"
+    """Something of another kind is in the way and is removed first."""
+    DELETE = "delete"
+
+
+class PlannedAction(NamedTuple):
+    """One step; ``size`` is the file's length in bytes, 0 for anything else."""
+
+    action: Action
+    path: bytes
+    size: int
+
+
+def plan_restore(repository: Repository, request: RestoreRequest) -> Iterator[PlannedAction]:
+    """The steps of a restore, in order. Raises what the restore itself would raise before it begins."""
+    if request.delete:
+        check_deletion(repository, request)
+    target = TargetTree(request.target, create=False) if request.target.is_dir() else None
+    try:
+        if request.delete and target is not None:
+            for path in extra_entries_at_top(repository, request, target):
+                yield PlannedAction(Action.DELETE, path, 0)
+        for item in items_of(repository, request, lambda _path, _error: None):
+            if isinstance(item, LeaveItem):
+                continue
+            status = target.status(item.path) if target is not None else None
+            size = item.size if isinstance(item, FileItem) else 0
+            yield PlannedAction(_action(item, status.st_mode if status else None), item.path, size)
+            if not (request.delete and target is not None and isinstance(item, DirectoryItem) and item.whole):
+                continue
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                for path in extra_entries(target, item.path, item.names, item.shown, request.selection):
+                    yield PlannedAction(Action.DELETE, path, 0)
+    finally:
+        if target is not None:
+            target.close()
+
+
+def _action(item: object, mode: int | None) -> Action:
+    if mode is None:
+        return Action.CREATE
+    if isinstance(item, DirectoryItem):
+        return Action.UPDATE if stat.S_ISDIR(mode) else Action.REPLACE
+    if isinstance(item, FileItem):
+        return Action.UPDATE if stat.S_ISREG(mode) else Action.REPLACE
+    return Action.REPLACE

@@ -1,0 +1,40 @@
+"""What a restore is asked for, and the items that come of it."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pivori.engine.restore.items import Item, Scope, Selection, find_subtree, single_item, walk_items
+from pivori.errors import PivoriError
+from pivori.repository import Repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreRequest:
+    """What to restore, and where. ``subtree`` narrows to a path in the snapshot; ``target`` gets what is below it."""
+
+    tree: str
+    target: Path
+    subtree: bytes = b""
+    sources: Collection[tuple[bytes, ...]] = ()
+    selection: Selection | None = None
+    delete: bool = False
+    sparse: bool = False
+    verify: bool = False
+    owners_by_name: bool = False
+    workers: int = 1
+    expected_files: int | None = None
+    expected_bytes: int | None = None
+
+
+def items_of(
+    repository: Repository, request: RestoreRequest, on_damage: Callable[[bytes, PivoriError], None]
+) -> Iterator[Item]:
+    """The items a request asks for."""
+    tree, node = find_subtree(repository, request.tree, request.subtree)
+    if node is not None and node.subtree is None:
+        yield single_item(node)
+        return
+    start = tuple(name for name in request.subtree.split(b"/") if name)
+    scope = Scope(selection=request.selection, start=start, sources=request.sources)
+    yield from walk_items(repository, tree, scope, on_damage)

@@ -1,0 +1,202 @@
+"""Headers of a tar archive: POSIX.1-2001 (pax), as GNU tar, bsdtar and Python read it.
+
+Whatever the old header cannot hold goes into a pax record before it: long names, names that are not ASCII, large
+numbers, fractions of a second, extended attributes (``SCHILY.xattr.…``, star's convention, which the others took over)
+and ACLs (``SCHILY.acl.…`` as text). Values are the raw bytes, as GNU tar writes them; the record ``hdrcharset=BINARY``,
+which POSIX has for names that are not UTF-8, is left out because GNU tar complains of it and nobody needs it.
+The same entry always gives the same bytes.
+"""
+
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+BLOCK: Final = 512
+_RECORD: Final = 20 * BLOCK
+_SECOND: Final = 1_000_000_000
+_NAME_BYTES: Final = 100
+_OWNER_BYTES: Final = 31
+_LARGEST_SMALL: Final = 0o7777777
+_LARGEST: Final = 0o77777777777
+
+REGULAR, HARD_LINK, SYMBOLIC_LINK, CHARACTER_DEVICE, BLOCK_DEVICE, DIRECTORY, FIFO = b"0123456"
+_EXTENSION: Final = ord("x")
+
+_ACL_KEYS: Final = {
+    b"system.posix_acl_access": b"SCHILY.acl.access",
+    b"system.posix_acl_default": b"SCHILY.acl.default",
+}
+_ACL_TAGS: Final = {1: b"user", 2: b"user", 4: b"group", 8: b"group", 16: b"mask", 32: b"other"}
+_ACL_NAMED: Final = (2, 8)
+_ACL_VERSION: Final = 2
+_ACL_ENTRY: Final = struct.Struct("<HHI")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TarEntry:
+    """One item of an archive. ``name`` has no slash in front; ``target`` is that of a link of either kind."""
+
+    name: bytes
+    kind: int
+    mode: int
+    uid: int
+    gid: int
+    user: str
+    group: str
+    mtime_ns: int
+    size: int = 0
+    target: bytes = b""
+    device: int = 0
+    attributes: Sequence[tuple[bytes, bytes]] = ()
+
+
+def header(entry: TarEntry) -> bytes:
+    """The blocks that come before an entry's content."""
+    name = entry.name + b"/" if entry.kind == DIRECTORY else entry.name
+    extension = _extension(entry, name)
+    block = _block(
+        name=name,
+        kind=entry.kind,
+        mode=entry.mode,
+        uid=entry.uid,
+        gid=entry.gid,
+        size=entry.size,
+        mtime=entry.mtime_ns // _SECOND,
+        target=entry.target,
+        owner=(entry.user.encode("utf-8", "surrogateescape"), entry.group.encode("utf-8", "surrogateescape")),
+        device=entry.device,
+    )
+    if not extension:
+        return block
+    title = b"PaxHeaders/" + entry.name.rpartition(b"/")[2]
+    return (
+        _block(name=title, kind=_EXTENSION, mode=0o644, size=len(extension))
+        + extension
+        + padding(len(extension))
+        + block
+    )
+
+
+def padding(size: int) -> bytes:
+    """The zeros after ``size`` bytes of content, up to the next block."""
+    return bytes(-size % BLOCK)
+
+
+def trailer(size: int) -> bytes:
+    """The end of an archive whose entries take ``size`` bytes: two empty blocks, and zeros up to a whole record."""
+    return bytes(2 * BLOCK + -(size + 2 * BLOCK) % _RECORD)
+
+
+def _block(
+    *,
+    name: bytes,
+    kind: int,
+    mode: int,
+    size: int,
+    uid: int = 0,
+    gid: int = 0,
+    mtime: int = 0,
+    target: bytes = b"",
+    owner: tuple[bytes, bytes] = (b"", b""),
+    device: int = 0,
+) -> bytes:
+    """One ustar header; what does not fit is cut off, or zero where it is a number."""
+    has_device = kind in (CHARACTER_DEVICE, BLOCK_DEVICE)
+    parts = (
+        _ascii(name)[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0"),
+        _octal(mode, 8),
+        _octal(uid, 8),
+        _octal(gid, 8),
+        _octal(size, 12),
+        _octal(mtime, 12),
+        b" " * 8,
+        bytes((kind,)),
+        _ascii(target)[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0"),
+        b"ustar\x0000",
+        *(_ascii(text)[:_OWNER_BYTES].ljust(_OWNER_BYTES + 1, b"\0") for text in owner),
+        _octal(os.major(device) if has_device else 0, 8),
+        _octal(os.minor(device) if has_device else 0, 8),
+        bytes(155 + 12),
+    )
+    block = b"".join(parts)
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+def _octal(number: int, width: int) -> bytes:
+    if not 0 <= number < 1 << 3 * (width - 1):
+        number = 0
+    return b"%0*o\0" % (width - 1, number)
+
+
+def _ascii(text: bytes) -> bytes:
+    """The text for readers that know only the old header."""
+    return text if text.isascii() else bytes(byte if byte < 0x80 else ord("?") for byte in text)
+
+
+def _extension(entry: TarEntry, name: bytes) -> bytes:
+    """The pax records of an entry, joined."""
+    records: dict[bytes, bytes] = {}
+    if len(name) > _NAME_BYTES or not name.isascii():
+        records[b"path"] = name
+    if len(entry.target) > _NAME_BYTES or not entry.target.isascii():
+        records[b"linkpath"] = entry.target
+    for key, text in ((b"uname", entry.user), (b"gname", entry.group)):
+        raw = text.encode("utf-8", "surrogateescape")
+        if len(raw) > _OWNER_BYTES or not raw.isascii():
+            records[key] = raw
+    for key, number, largest in (
+        (b"uid", entry.uid, _LARGEST_SMALL),
+        (b"gid", entry.gid, _LARGEST_SMALL),
+        (b"size", entry.size, _LARGEST),
+    ):
+        if number > largest:
+            records[key] = b"%d" % number
+    if entry.mtime_ns % _SECOND or not 0 <= entry.mtime_ns // _SECOND <= _LARGEST:
+        records[b"mtime"] = _decimal(entry.mtime_ns)
+    records.update(map(_attribute_record, entry.attributes))
+    return b"".join(_record(key, value) for key, value in records.items())
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    """``LENGTH key=value`` and a line feed, the length counting its own digits."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    length = rest + len(str(length))
+    return b"%d %b=%b\n" % (length, key, value)
+
+
+def _decimal(ns: int) -> bytes:
+    seconds, fraction = divmod(abs(ns), _SECOND)
+    text = f"{'-' if ns < 0 else ''}{seconds}.{fraction:09d}"
+    return text.rstrip("0").rstrip(".").encode()
+
+
+def _attribute_record(attribute: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """The record of an extended attribute; ``%`` and ``=`` in its name are escaped as GNU tar does it."""
+    name, value = attribute
+    text = acl_text(value) if name in _ACL_KEYS else None
+    if text is not None:
+        return _ACL_KEYS[name], text
+    return b"SCHILY.xattr." + name.replace(b"%", b"%25").replace(b"=", b"%3D"), value
+
+
+def acl_text(value: bytes) -> bytes | None:
+    """A POSIX ACL as text, ``user::rw-,group::r--,…``; None when the value is none.
+
+    Linux keeps it as a version and entries of tag, permissions and id, all little endian
+    (``include/uapi/linux/posix_acl_xattr.h``).
+    """
+    if len(value) < 4 or int.from_bytes(value[:4], "little") != _ACL_VERSION or (len(value) - 4) % _ACL_ENTRY.size:
+        return None
+    entries = []
+    for tag, permissions, number in _ACL_ENTRY.iter_unpack(value[4:]):
+        if tag not in _ACL_TAGS:
+            return None
+        who = b"%d" % number if tag in _ACL_NAMED else b""
+        letters = bytes(
+            letter if permissions & bit else ord("-") for letter, bit in zip(b"rwx", (4, 2, 1), strict=True)
+        )
+        entries.append(b"%b:%b:%b" % (_ACL_TAGS[tag], who, letters))
+    return b",".join(entries)

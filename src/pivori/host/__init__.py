@@ -1,0 +1,51 @@
+"""The machine: its files, as they are read and as they are written back, and its processes.
+
+``scan`` and ``extended_attributes`` read; ``target`` is the only way a restore writes; ``process`` is the only way
+to other programs.
+"""
+
+from pivori.host.directories import UnsafePath
+from pivori.host.extended_attributes import read_attributes, write_attributes
+from pivori.host.memory import collect_rarely, forbid_core_dumps, keep_large_buffers
+from pivori.host.owners import group_name, user_name
+from pivori.host.problem import Problem
+from pivori.host.process import (
+    CommandNotStarted,
+    PasswordCommandFailed,
+    ProcessIdentity,
+    StreamingProcess,
+    available_processors,
+    capture_first_line,
+    is_alive,
+    run_to_stream,
+)
+from pivori.host.scan import Entry, find_entries, read_directory, same_device
+from pivori.host.sparse import write_sparse
+from pivori.host.target import TargetReplaced, TargetTree
+
+__all__ = [
+    "CommandNotStarted",
+    "Entry",
+    "PasswordCommandFailed",
+    "Problem",
+    "ProcessIdentity",
+    "StreamingProcess",
+    "TargetReplaced",
+    "TargetTree",
+    "UnsafePath",
+    "available_processors",
+    "capture_first_line",
+    "collect_rarely",
+    "find_entries",
+    "forbid_core_dumps",
+    "group_name",
+    "is_alive",
+    "keep_large_buffers",
+    "read_attributes",
+    "read_directory",
+    "run_to_stream",
+    "same_device",
+    "user_name",
+    "write_attributes",
+    "write_sparse",
+]

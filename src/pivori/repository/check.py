@@ -1,0 +1,155 @@
+"""Checking a repository: every object that is there, everything the snapshots need, and what is hurt when it is not.
+
+The order is that of every reader: snapshots, then indexes, then packs; so a backup that runs at the same time cannot
+look like damage. What it has stored and not yet indexed is a hint at most. Prune and repair take objects away, and
+need an exclusive lock for it: a shared one is enough for a check.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from pivori.errors import PivoriError
+from pivori.repository.check_findings import Finding, FindingKind, Findings
+from pivori.repository.check_packs import PackCheck
+from pivori.repository.check_trees import TreeWalk
+from pivori.repository.check_usage import hurt_by
+from pivori.repository.ids import BlobId, BlobKind, PackId
+from pivori.repository.keys import decode_key_object, load_key_object
+from pivori.repository.lock_files import LockDamaged, list_locks
+from pivori.repository.pack_reading import PackJob, PackReader, PackReport
+from pivori.repository.repository import Repository
+from pivori.repository.selection import LoadedSnapshot
+from pivori.storage import Kind, NotFound
+
+
+class Check:
+    """One check of an opened repository; its index need not be loaded.
+
+    Call, in this order: :meth:`load`, then :meth:`read_jobs` (their reports go to :meth:`take`) beside
+    :meth:`walk`, at last :meth:`conclude`.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._findings = Findings()
+        self._packs = PackCheck(repository, self._findings)
+        self._walk: TreeWalk | None = None
+        self.snapshots: list[LoadedSnapshot] = []
+
+    def index_bytes(self) -> int:
+        """The size of all index objects: a first measure of how much there is to do."""
+        return sum(item.size for item in self._repository.storage.list(Kind.INDEX))
+
+    def load(self) -> None:
+        """Load everything but packs: keys, locks, snapshots, indexes. Raises the storage's error for a listing."""
+        self._check_keys()
+        self._check_locks()
+        self._load_snapshots()
+        self._packs.load()
+        self._walk = TreeWalk(self._repository, self._packs, self._findings)
+
+    @property
+    def pack_sizes(self) -> dict[PackId, int]:
+        """The indexed packs that are there, with their sizes in bytes, in the order of their ids."""
+        return {pack: self._packs.sizes[pack] for pack in self._packs.readable_packs()}
+
+    @property
+    def pack_count(self) -> int:
+        """How many packs are stored."""
+        return len(self._packs.sizes)
+
+    @property
+    def blob_count(self) -> int:
+        """How many blobs are indexed."""
+        return self._packs.table.count
+
+    @property
+    def tree_count(self) -> int:
+        """How many trees were visited so far."""
+        return self._walk.trees if self._walk is not None else 0
+
+    @property
+    def is_walking(self) -> bool:
+        """Whether there are trees left to visit."""
+        return self._walk is not None and self._walk.is_walking
+
+    @property
+    def reader(self) -> PackReader:
+        """What reads packs; a pickled copy does so in another process."""
+        return PackReader(self._repository.storage, self._repository.master)
+
+    def read_jobs(self, packs: Iterable[PackId]) -> list[PackJob]:
+        """The jobs for a :class:`PackReader` that read these packs; packs with trees come last."""
+        jobs = self._packs.read_jobs(packs)
+        return sorted(jobs, key=_has_trees)
+
+    def without_known(self, job: PackJob) -> PackJob:
+        """The job without the trees that the walk has read from this very pack by now."""
+        if self._walk is None or not _has_trees(job):
+            return job
+        known, find = set(), self._packs.index.find
+        for blob, kind, offset, _, _ in job.entries():
+            if kind == BlobKind.TREE and self._walk.was_read(BlobId(blob)):
+                location = find(BlobKind.TREE, BlobId(blob))
+                if location is not None and (location.pack, location.offset) == (job.pack, offset):
+                    known.add(offset)
+        return job._replace(known=frozenset(known))
+
+    def take(self, report: PackReport) -> None:
+        """Add what a :class:`PackReader` has found."""
+        self._packs.take(report)
+
+    def walk(self) -> Iterator[None]:
+        """Visit every tree of every snapshot, in steps of some milliseconds."""
+        assert self._walk is not None  # noqa: S101 - load comes first
+        return self._walk.steps(tree for _, tree in self._roots())
+
+    def conclude(self) -> tuple[Finding, ...]:
+        """Everything that was found, damage first, each with the snapshots and files that it hurts."""
+        assert self._walk is not None  # noqa: S101 - load comes first
+        self._packs.conclude()
+        self._walk.conclude()
+        return self._findings.finished(hurt_by(self._findings, self._roots(), self._walk.read_raw))
+
+    def _roots(self) -> list[tuple[str, BlobId]]:
+        return [(loaded.id, BlobId(bytes.fromhex(loaded.snapshot.tree))) for loaded in self.snapshots]
+
+    def _check_keys(self) -> None:
+        for name in self._names(Kind.KEY):
+            self._try(
+                FindingKind.KEY_DAMAGED,
+                Kind.KEY,
+                name,
+                lambda name: decode_key_object(name, load_key_object(self._repository.storage, name)),
+            )
+
+    def _check_locks(self) -> None:
+        for info in list_locks(self._repository.objects):
+            if isinstance(info.content, LockDamaged):
+                reason = str(info.content.details["reason"])
+                self._findings.add(FindingKind.LOCK_DAMAGED, Kind.LOCK.value, info.name, reason)
+
+    def _load_snapshots(self) -> None:
+        for name in self._names(Kind.SNAPSHOT):
+            self._try(FindingKind.SNAPSHOT_DAMAGED, Kind.SNAPSHOT, name, self._load_snapshot)
+        self.snapshots.sort(key=lambda loaded: (loaded.time_ns, loaded.id))
+
+    def _load_snapshot(self, name: str) -> None:
+        self.snapshots.append(self._repository.load_snapshot(name))
+
+    def _names(self, kind: Kind) -> list[str]:
+        return sorted(item.name for item in self._repository.storage.list(kind))
+
+    def _try(self, finding: FindingKind, kind: Kind, name: str, read: Callable[[str], object]) -> None:
+        try:
+            read(name)
+        except NotFound:
+            return  # removed since the listing
+        except PivoriError as error:
+            reason = str(error.details.get("reason") or error)
+            hurt = (name,) if kind is Kind.SNAPSHOT else ()
+            self._findings.add(finding, kind.value, name, reason, snapshots=hurt)
+
+
+def _has_trees(job: PackJob) -> bool:
+    """Whether the first of the blobs is a tree: only very old packs hold both kinds."""
+    return bool(job.rows) and job.entries()[0][1] == BlobKind.TREE

@@ -1,0 +1,156 @@
+"""Who stands in the way of a lock, and what to tell about them.
+
+Two shared locks live together; any other pair does not. A lock that was left behind by a process of this machine is
+removed on sight. One that is merely old is not: its holder may be a suspended machine or one with a wrong clock, so a
+person has to decide.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
+
+from pivori.clock import Clock
+from pivori.errors import PivoriError
+from pivori.events import Event
+from pivori.repository.lock_files import (
+    STALE_AFTER_SECONDS,
+    Holder,
+    LockDamaged,
+    LockInfo,
+    LockRecord,
+    UnpackedObjects,
+    age_seconds,
+    is_dead,
+    list_locks,
+    remove_lock,
+)
+from pivori.storage import StorageError
+from pivori.translation import N_
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RepositoryLocked(PivoriError):
+    """Somebody else holds a lock. ``exclusive`` in the details tells which kind."""
+
+    code = "repository-locked"
+    message = N_("{location} is in use by {username} on {hostname} (process {pid}) since {since}, {age} ago.")
+    hint = N_("Run the command again when that program is done, or let it wait with --retry-lock.")
+    exit_status = 11
+
+
+class RepositoryLockedExclusively(RepositoryLocked):
+    """Somebody else holds an exclusive lock."""
+
+    message = N_(
+        "{location} is locked for exclusive use by {username} on {hostname} (process {pid}) since {since}, {age} ago."
+    )
+
+
+class LockAbandoned(RepositoryLocked):
+    """The lock in the way was not renewed for so long that its holder must be gone, or asleep."""
+
+    message = N_(
+        "{location} is still locked by {username} on {hostname} (process {pid}), but the lock was last renewed "
+        "{since}, {age} ago."
+    )
+    hint = N_("The lock looks abandoned: make sure that program no longer runs, then run `pivori unlock`.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StaleLockRemoved(Event):
+    """The lock of a process that no longer runs on this machine was found and removed."""
+
+    hostname: str
+    username: str
+    pid: int
+    exclusive: bool
+    age_seconds: float
+
+
+class Conflicts:
+    """Looks for locks in the way of one locker; what was read in one look is not read again in the next."""
+
+    def __init__(
+        self,
+        objects: UnpackedObjects,
+        *,
+        holder: Holder,
+        exclusive: bool,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        process_alive: Callable[[int], bool],
+    ) -> None:
+        self._objects = objects
+        self._holder = holder
+        self._exclusive = exclusive
+        self._clock = clock
+        self._emit = emit
+        self._process_alive = process_alive
+        self._known: dict[str, LockInfo] = {}
+
+    def refuse(self, own: Collection[str]) -> None:
+        """Look once, passing over the locks named in ``own``.
+
+        Locks of dead processes of this machine are removed. Raises RepositoryLocked, LockDamaged, StorageError.
+        """
+        for info in list_locks(self._objects, skip=own, known=self._known):
+            record = info.content
+            if isinstance(record, LockDamaged):
+                raise record
+            if is_dead(record, self._holder, self._process_alive) and self._remove(info.name, record):
+                continue
+            if self._exclusive or record.exclusive:
+                raise _refusal(self._objects.storage.location, record, self._clock)
+
+    def _remove(self, name: str, record: LockRecord) -> bool:
+        try:
+            removed = remove_lock(self._objects, name)
+        except StorageError:
+            return False  # a medium without deletions: then the lock counts like any other
+        if removed:
+            self._emit(
+                StaleLockRemoved(
+                    hostname=record.hostname,
+                    username=record.username,
+                    pid=record.pid,
+                    exclusive=record.exclusive,
+                    age_seconds=age_seconds(record, self._clock.now_ns()),
+                )
+            )
+        return True
+
+
+def _refusal(location: str, record: LockRecord, clock: Clock) -> RepositoryLocked:
+    age = age_seconds(record, clock.now_ns())
+    kind = RepositoryLockedExclusively if record.exclusive else RepositoryLocked
+    return (LockAbandoned if age > STALE_AFTER_SECONDS else kind)(
+        location=location,
+        username=record.username,
+        hostname=record.hostname,
+        pid=record.pid,
+        exclusive=record.exclusive,
+        since=_local_time(record, clock.now().tzinfo),
+        age=age_text(age),
+    )
+
+
+def _local_time(record: LockRecord, zone: tzinfo | None) -> str:
+    """When the lock was written, by our own clock; as the record says it when a calendar cannot express it."""
+    try:
+        moment = _EPOCH + timedelta(microseconds=record.created_ns // 1000)
+        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError):
+        return record.time
+
+
+def age_text(seconds: float) -> str:
+    """A duration by its two largest units, the same in every language: ``3d 4h``, ``12m 5s``, ``0s``."""
+    rest = int(seconds)
+    parts: list[str] = []
+    for unit, letter in ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        count, rest = divmod(rest, unit)
+        if count or parts:
+            parts.append(f"{count}{letter}")
+    return " ".join(part for part in parts[:2] if part[0] != "0") or "0s"

@@ -1,0 +1,81 @@
+"""The language a person reads: English is the source, a catalogue per language ships in ``locale/``.
+
+Kernel code marks a sentence with :func:`N_` where it is written and never translates it; the edge of the program
+(``cli``) translates with :func:`_` and :func:`ngettext` where it is shown. So an error or an event keeps its
+English template and its details apart until somebody reads it.
+"""
+
+import gettext
+from collections.abc import Mapping
+from pathlib import Path
+
+DOMAIN = "pivori"
+LOCALE_DIRECTORY = Path(__file__).parent / "locale"
+
+_active: gettext.NullTranslations = gettext.NullTranslations()
+
+
+def N_(sentence: str) -> str:  # noqa: N802 - the name gettext's extractors look for
+    """Mark a sentence for translation without translating it here."""
+    return sentence
+
+
+def _(sentence: str) -> str:
+    """The sentence in the language selected by :func:`select`."""
+    return _active.gettext(sentence)
+
+
+def ngettext(singular: str, plural: str, count: int) -> str:
+    """The form of a sentence that fits ``count``, in the selected language."""
+    return _active.ngettext(singular, plural, count)
+
+
+def filled(template: str, details: Mapping[str, object]) -> str:
+    """``template`` with its fields filled in. A reason that is a whole sentence lends its full stop to the template's.
+
+    Raises KeyError when a value is missing.
+    """
+    if "{reason}." in template:
+        details = {**details, "reason": str(details["reason"]).rstrip(".")}
+    return template.format(**details)
+
+
+class Phrase(str):
+    """A part of a sentence with values in it: English text that keeps its template, so that it can be translated.
+
+    ``Phrase(N_("it has {size} bytes"), size=7)`` is the text ``it has 7 bytes`` to everybody; the edge of the program
+    translates ``template`` and fills in ``details``. It crosses process boundaries whole.
+    """
+
+    __slots__ = ("details", "template")
+    template: str
+    details: dict[str, object]
+
+    def __new__(cls, template: str, /, **details: object) -> "Phrase":
+        """Fill the template. Raises KeyError when a value is missing."""
+        phrase = super().__new__(cls, filled(template, details))
+        phrase.template = template
+        phrase.details = details
+        return phrase
+
+    def __str__(self) -> str:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _phrase, (self.template, self.details)
+
+
+def _phrase(template: str, details: dict[str, object]) -> Phrase:
+    """Unpickle a phrase."""
+    return Phrase(template, **details)
+
+
+def select(languages: list[str]) -> None:
+    """Select the first of ``languages`` (``fr_FR.UTF-8``, ``fr``, …) that has a catalogue; English when none has.
+
+    Libraries that call the standard library's global ``gettext`` (click does) are given the same catalogue.
+    """
+    global _active
+    _active = gettext.translation(DOMAIN, LOCALE_DIRECTORY, languages=languages or ["C"], fallback=True)
+    gettext.gettext = _active.gettext
+    gettext.ngettext = _active.ngettext

@@ -1,0 +1,54 @@
+"""What several fault tests need: the program as run by somebody whom permissions concern."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Pivori
+
+NOBODY = 65534
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """An ordinary user: ``pivori`` run by them, and a ``folder`` they reach and own."""
+
+    pivori: Pivori
+    folder: Path
+
+    @property
+    def repository(self) -> Path:
+        """Their default repository."""
+        return self.pivori.home / ".local/share/pivori/repository"
+
+    @property
+    def key_file(self) -> Path:
+        """Its password."""
+        return self.pivori.home / ".config/pivori/repository.key"
+
+    def own(self, *paths: Path) -> None:
+        """Let them own what the test has made."""
+        if os.geteuid() == 0:
+            for path in paths:
+                os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+
+@pytest.fixture
+def somebody(program: Callable[[str], Path]) -> Iterator[Somebody]:
+    """As root, the program gives its rights up first. The folder is none of pytest's, which are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="pivori-somebody-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        home = folder / "home"
+        home.mkdir()
+        pivori = Pivori(home)
+        if os.geteuid() == 0:
+            setpriv = (str(program("setpriv")), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+            pivori = Pivori(home, (*setpriv, *pivori.command), is_measured=False)
+        somebody = Somebody(pivori, folder)
+        somebody.own(folder, home)
+        yield somebody

@@ -1,0 +1,225 @@
+"""Media that fail: reads that fail once or for good, a full disk, permissions; and machines that compute wrongly."""
+
+import errno
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from pivori.repository.compression import Compressor
+from pivori.repository.crypto import Box
+from pivori.storage.wrap import FaultPlan
+from pivori.storage.wrap.faults import Failure
+from tests.faults.conftest import Somebody
+from tests.faults.laboratory import Laboratory, change_source
+from tests.restic import Restic
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
+    """A repository with two snapshots, and a source that has changed since."""
+    laboratory = Laboratory.make(tmp_path_factory.mktemp("laboratory"))
+    for seed in range(2):
+        laboratory.backup()
+        change_source(laboratory.source, seed=seed)
+    return laboratory
+
+
+@pytest.fixture
+def laboratory(pristine: Laboratory, tmp_path: Path) -> Laboratory:
+    """A copy of it."""
+    return pristine.copy(tmp_path / "laboratory")
+
+
+READERS: dict[str, Callable[[Laboratory], list[str | Path]]] = {
+    "backup": lambda laboratory: ["backup", laboratory.source],
+    "restore": lambda laboratory: ["restore", "latest", "--target", laboratory.folder / "target"],
+    "verify": lambda _: ["verify", "--read-data"],
+    "prune": lambda _: ["prune", "--max-unused", "0"],
+    "forget": lambda _: ["forget", "--keep-last", "1"],
+    "repair index": lambda _: ["repair", "index", "--read-all-packs"],
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_read_fails_once(
+    laboratory: Laboratory, reader: str, workers: int, tmp_path: Path, newest_restic: Restic
+) -> None:
+    plan = FaultPlan(tmp_path / "state", first_reads=Failure.TEMPORARY)
+    assert laboratory.run(*READERS[reader](laboratory), plan=plan, workers=workers) == 0
+    assert plan.happened()
+    assert laboratory.locks() == []
+    laboratory.require_sound(newest_restic)
+
+
+@pytest.mark.parametrize("failure", [Failure.BROKEN, Failure.DENIED])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_read_that_fails_for_good_is_said_and_loses_nothing(
+    laboratory: Laboratory,
+    reader: str,
+    failure: Failure,
+    tmp_path: Path,
+    newest_restic: Restic,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = laboratory.objects()
+    plan = FaultPlan(tmp_path / "state", first_reads=failure)
+    status = laboratory.run(*READERS[reader](laboratory), plan=plan)
+    said = capfd.readouterr().err
+    assert status != 0
+    assert os.strerror(errno.EIO if failure is Failure.BROKEN else errno.EACCES) in said or "denied" in said
+    assert "Traceback" not in said
+    assert "internal" not in said
+    # What was removed on the ground of a read that failed would be gone for nothing.
+    assert laboratory.objects() >= before
+    laboratory.remove_own_locks()
+    laboratory.require_sound(newest_restic)
+    laboratory.require_next_backup()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, program: Callable[[str], Path]) -> Iterator[Path]:
+    """A real file system of 12 MiB; only root can make one."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run([program("mount"), "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run([program("umount"), "--lazy", folder], check=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk(
+    small_disk: Path, tmp_path: Path, workers: int, newest_restic: Restic, capfd: pytest.CaptureFixture[str]
+) -> None:
+    on_disk = Laboratory.make(tmp_path / "elsewhere")
+    on_disk.backup()
+    small = on_disk.copy(small_disk / "laboratory")
+    (small.source / "too-much").write_bytes(os.urandom(12 << 20))
+    capfd.readouterr()
+    assert small.run("backup", small.source, workers=workers) == 1
+    said = capfd.readouterr().err
+    assert "there is no space left" in said
+    assert small.locks() == []
+    # The next backup goes on with what was stored; what is too much has gone.
+    assert len(small.snapshots()) == 1
+    small.require_whole_objects()
+    newest_restic.check(small.repository, small.password_file)
+    (small.source / "too-much").unlink()
+    assert small.run("prune") == 0
+    change_source(small.source, seed=3)
+    assert small.run("backup", small.source) == 0
+    newest_restic.check(small.repository, small.password_file)
+
+
+def test_a_disk_too_full_for_a_lock(
+    small_disk: Path, laboratory: Laboratory, newest_restic: Restic, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small = laboratory.copy(small_disk / "laboratory")
+    filler = small_disk / "filler"
+    descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
+    with suppress(OSError):
+        while os.write(descriptor, b"x" * 4096):
+            pass
+    os.close(descriptor)
+    before = small.objects()
+    assert small.run("backup", small.source) == 1
+    assert "there is no space left" in capfd.readouterr().err
+    assert (small.objects(), small.locks()) == (before, [])
+    filler.unlink()
+    small.backup()
+    assert small.locks() == []
+    newest_restic.check(small.repository, small.password_file)
+
+
+def test_a_repository_that_may_not_be_written_to(somebody: Somebody, newest_restic: Restic) -> None:
+    source, repository = somebody.folder / "source", somebody.repository
+    source.mkdir()
+    (source / "file").write_bytes(b"content")
+    somebody.own(source, source / "file")
+    somebody.pivori("backup", source)
+    (source / "file").write_bytes(b"other content")
+    for name in ("data", "index", "snapshots", "locks", "tmp"):
+        folders = [repository / name, *(path for path in (repository / name).rglob("*") if path.is_dir())]
+        for folder in folders:
+            folder.chmod(0o500)
+        try:
+            refusal = somebody.pivori("backup", source, expect=1)
+        finally:
+            for folder in folders:
+                folder.chmod(0o700)
+        assert "is denied" in refusal.stderr
+        newest_restic.check(repository, somebody.key_file)
+    assert len(list((repository / "snapshots").iterdir())) == 1
+    somebody.pivori("backup", source)
+    newest_restic.check(repository, somebody.key_file)
+
+
+class FaultyMemory:
+    """Flips a bit in what passes by, once."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def spoil(self, content: bytes) -> bytes:
+        """The content, or what faulty memory makes of it."""
+        self.left -= 1
+        if self.left or not content:
+            return content
+        middle = len(content) // 2
+        return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+def faulty_compressor(memory: FaultyMemory) -> "patch[object]":  # type: ignore[type-arg]
+    """The compressor of a machine with faulty memory."""
+    compress = Compressor.compress
+    return patch.object(Compressor, "compress", lambda self, content: memory.spoil(compress(self, content)))
+
+
+def faulty_cipher(memory: FaultyMemory) -> "patch[object]":  # type: ignore[type-arg]
+    """The cipher of a machine with faulty memory."""
+    seal = Box.seal
+
+    def sealed(self: Box, content: bytes) -> tuple[bytes, bytes, bytes]:
+        nonce, text, code = seal(self, content)
+        return nonce, memory.spoil(text), code
+
+    return patch.object(Box, "seal", sealed)
+
+
+@pytest.mark.parametrize("fault", [faulty_compressor, faulty_cipher], ids=["compressor", "cipher"])
+@pytest.mark.parametrize("at", [4, 9])
+def test_a_blob_that_does_not_survive_is_not_stored(
+    laboratory: Laboratory,
+    newest_restic: Restic,
+    fault: Callable[[FaultyMemory], "patch[object]"],  # type: ignore[type-arg]
+    at: int,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    memory = FaultyMemory(at)
+    with fault(memory):
+        status = laboratory.run("backup", laboratory.source, "--verify-blobs", "all")
+    assert memory.left <= 0
+    assert status == 1
+    assert "did not survive" in capfd.readouterr().err
+    assert len(laboratory.snapshots()) == 2
+    laboratory.require_sound(newest_restic)
+    laboratory.require_next_backup()
+
+
+@pytest.mark.parametrize("fault", [faulty_compressor, faulty_cipher], ids=["compressor", "cipher"])
+def test_without_the_check_it_is_stored(
+    laboratory: Laboratory,
+    fault: Callable[[FaultyMemory], "patch[object]"],  # type: ignore[type-arg]
+) -> None:
+    with fault(FaultyMemory(9)):
+        assert laboratory.run("backup", laboratory.source, "--verify-blobs", "none") == 0
+    assert laboratory.run("verify", "--read-data") == 1

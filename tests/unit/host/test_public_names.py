@@ -1,0 +1,35 @@
+"""The package's face: what others may use, no more and no less."""
+
+import pivori.host as host
+
+NAMES = {
+    "Entry",
+    "available_processors",
+    "find_entries",
+    "CommandNotStarted",
+    "PasswordCommandFailed",
+    "Problem",
+    "ProcessIdentity",
+    "StreamingProcess",
+    "TargetReplaced",
+    "TargetTree",
+    "UnsafePath",
+    "capture_first_line",
+    "collect_rarely",
+    "forbid_core_dumps",
+    "group_name",
+    "is_alive",
+    "keep_large_buffers",
+    "read_attributes",
+    "read_directory",
+    "run_to_stream",
+    "same_device",
+    "user_name",
+    "write_attributes",
+    "write_sparse",
+}
+
+
+def test_the_public_names() -> None:
+    assert set(host.__all__) == NAMES
+    assert all(hasattr(host, name) for name in NAMES)
