@@ -4,6 +4,7 @@
 with the folders of HOME; the repository and the passwords are named by the arguments.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,8 @@ from pivori.settings.load import Environment
 from pivori.storage import Storage, open_storage
 from pivori.storage.wrap import FaultPlan, FaultStorage
 from pivori.storage.wrap.faults import Failure, Moment
+
+ROOT = Path(__file__).resolve().parents[2]
 
 PACK_SIZE = 512 << 10
 """Small packs, so that a small data set makes several."""
@@ -61,7 +64,9 @@ def pivori(home: Path, arguments: Sequence[str | Path], *, plan: FaultPlan | Non
         environment=Environment(home=home, cache_home=home / "cache"),
         clock=HastyClock(),
     )
-    with small_scale(workers), patch("pivori.app.open_storage", open_faulty):
+    # Worker processes get the storage with the clock of this module: they have to find the module too.
+    importable = patch.dict(os.environ, PYTHONPATH=f"{ROOT}:{ROOT / 'src'}")
+    with small_scale(workers), importable, patch("pivori.app.open_storage", open_faulty):
         return run([str(argument) for argument in arguments], surroundings)
 
 

@@ -20,7 +20,6 @@ from tests.faults import driver
 from tests.restic import Restic, environment
 
 PASSWORD = "correct horse"
-ROOT = Path(__file__).resolve().parents[2]
 OBJECT_FOLDERS = ("keys", "locks", "snapshots", "index", "data")
 
 Picture = Mapping[str, tuple[int, int, str]]
@@ -126,7 +125,7 @@ class Laboratory:
                 *self.arguments(*arguments),
             ],
             env=environment(self.folder)
-            | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+            | {"PYTHONPATH": f"{driver.ROOT}:{driver.ROOT / 'src'}"}
             | {name: os.environ[name] for name in COVERAGE if name in os.environ},
             check=False,
         ).returncode
