@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from pivori.errors import PivoriError
-from pivori.repository.chunker import LARGEST_CHUNK, SMALLEST_CHUNK, Chunker, chunker_seed
+from pivori.repository.chunker import LARGEST_CHUNK, Chunker, chunker_seed
 from pivori.repository.compression import Compression, Compressor, DamagedFrame, decompress
 from pivori.repository.crypto import Box, MasterKey, Tampered
 from pivori.repository.ids import BlobId, BlobKind, PackId
@@ -148,32 +148,37 @@ def _dice() -> Iterator[int]:
 
 
 class Cutter:
-    """Cuts streams into chunks with a window of bounded size."""
+    """Cuts streams into chunks in one window that serves for every stream: one stream at a time."""
 
     def __init__(self, seed: int) -> None:
         self._chunker = Chunker(seed)
+        self._window: memoryview | None = None
 
     def cut(self, read_into: Callable[[memoryview], int]) -> Iterator[bytes]:
         """The chunks of what ``read_into`` fills in, until it returns 0."""
-        # A window for each stream: the system gives memory only to the part of it that a short stream fills.
-        view = memoryview(bytearray(_WINDOW))
+        # Taken while a stream is being cut: should another one begin meanwhile, it gets a window of its own.
+        view, self._window = self._window, None
+        if view is None:
+            view = memoryview(bytearray(_WINDOW))
+        try:
+            yield from self._cut(view, read_into)
+        finally:
+            self._window = view
+
+    def _cut(self, view: memoryview, read_into: Callable[[memoryview], int]) -> Iterator[bytes]:
         held, ended = 0, False
-        while True:
+        while not ended:
             while not ended and held < len(view):
                 count = read_into(view[held:])
                 ended = count == 0
                 held += count
             position = 0
-            # A cut is final only when the longest possible chunk was in sight, or the stream's end.
-            while held - position >= LARGEST_CHUNK or (ended and position < held):
-                length = self._next_cut(view[position:held])
+            for length in self._chunker.lengths(view[:held]):
+                # What a chunk is cut after lies within it, so only one that runs to the end of what is known can
+                # turn out longer, unless it has reached the greatest length.
+                if position + length == held and not ended and length < LARGEST_CHUNK:
+                    break
                 yield bytes(view[position : position + length])
                 position += length
-            if ended:
-                return
-            rest = bytes(view[position:held])
-            view[: len(rest)] = rest
-            held = len(rest)
-
-    def _next_cut(self, view: memoryview) -> int:
-        return len(view) if len(view) <= SMALLEST_CHUNK else next(iter(self._chunker.lengths(view)))
+            held -= position
+            view[:held] = view[position : position + held]
