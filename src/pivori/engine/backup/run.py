@@ -157,7 +157,7 @@ class Backup:
             self._assembly,
             previous,
             self._signatures,
-            now_ns=clock.now_ns,
+            file_time_ns=clock.file_time_ns,
             exclusion=request.exclusion,
             one_file_system=request.one_file_system,
             with_atime=request.with_atime,
@@ -166,7 +166,8 @@ class Backup:
 
     def run(self) -> BackupOutcome:
         """Back up. Raises NothingToBackUp, storage errors, WorkerDied."""
-        started = self._clock.now_ns()
+        # The next run reads again what changed since: that is told by the clock of files.
+        started = self._clock.file_time_ns()
         parent = self._request.parent
         readable = self._check_sources()
         with ExitStack() as stack:

@@ -93,11 +93,12 @@ class Signatures:
             self._known = stored.directories
             self.is_trusted = True
 
-    def sign(self, entries: Sequence[Entry], now_ns: int) -> Signature | None:
+    def sign(self, entries: Sequence[Entry], file_time_ns: int) -> Signature | None:
         """The signature of a directory that is being looked at; None when an entry cannot be looked at.
 
-        A file that changed in this tick of the clock could change once more and keep its times: the directory is then
-        not settled. File systems with whole seconds have long ticks.
+        ``file_time_ns`` is the earliest time that a change from now on can have. A file that has this time already
+        could change once more and keep its times: the directory is then not settled. File systems with clocks of
+        their own, or with whole seconds, have longer ticks.
         """
         if self._path is None:
             return None
@@ -112,7 +113,7 @@ class Signatures:
         tick = TICK_NS if newest % _SECOND_NS else _COARSE_TICK_NS
         # The format's version 2 depends on values only, not on which objects are shared.
         digest = hashlib.blake2b(marshal.dumps(rows, 2), digest_size=_DIGEST_BYTES).digest()
-        return Signature(digest, newest < now_ns - tick)
+        return Signature(digest, newest < file_time_ns - tick)
 
     def known(self, path: bytes) -> Known | None:
         """What is known of the directory ``path``."""

@@ -67,7 +67,7 @@ class Walk:
         previous: PreviousTrees,
         signatures: Signatures,
         *,
-        now_ns: Callable[[], int],
+        file_time_ns: Callable[[], int],
         exclusion: Exclusion | None,
         one_file_system: bool,
         with_atime: bool,
@@ -78,7 +78,7 @@ class Walk:
         self._assembly = assembly
         self._previous = previous
         self._signatures = signatures
-        self._now_ns = now_ns
+        self._file_time_ns = file_time_ns
         self._exclusion = exclusion
         self._one_file_system = one_file_system
         self._with_atime = with_atime
@@ -131,7 +131,7 @@ class Walk:
         entries = self._entries(directory, sources)
         directory.previous_node = previous_node
         directory.previous_id = previous_id
-        signature = self._signatures.sign(entries, self._now_ns()) if entries else None
+        signature = self._signatures.sign(entries, self._file_time_ns()) if entries else None
         if signature is not None:
             seen = self._signatures.known(directory.path)
             if seen is not None and seen.digest == signature.digest and seen.tree == previous_id:
