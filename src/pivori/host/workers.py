@@ -21,6 +21,9 @@ from pivori.translation import N_
 _PATIENCE = 10.0
 """Seconds a worker gets to leave by itself before it is killed."""
 
+_SOCKET_BUFFER = 1 << 20
+"""Bytes that may wait on their way to a process that is busy, so that the sender goes on with its work."""
+
 Serve = Callable[..., None]
 
 
@@ -37,6 +40,8 @@ class Worker:
 
     def __init__(self, serve: Serve, arguments: tuple[Any, ...]) -> None:
         ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
         with theirs, _signals_blocked():
             self._process = subprocess.Popen(
                 # -P: no folder that happens to be the current one may put its modules in place of ours.

@@ -1,10 +1,10 @@
 """What every directory looked like at the last backup, kept on this machine, so that an unchanged one costs next to
 nothing.
 
-A directory's signature is a digest of the names and the ``lstat`` facts of all its entries. When it is what it was,
-its tree in the parent snapshot is still right, and need not even be read. Signatures are a cache: they are used only
-when they were written for exactly this parent snapshot and every index object of that time is still there (so no blob
-it needs has gone since), and they can be deleted at any time.
+A directory's signature is a digest of the names, inodes, sizes and times of all its entries: nothing else of an entry
+changes without its ctime. When it is what it was, the directory's tree in the parent snapshot is still right, and need
+not even be read. Signatures are a cache: they are used only when they were written for exactly this parent snapshot and
+every index object of that time is still there, so that no blob it needs has gone since. They can be deleted at any time.
 """
 
 import hashlib
@@ -24,13 +24,11 @@ from pivori.host import Entry, group_name, user_name
 
 _COARSE_TICK_NS: Final = 2_500_000_000
 _SECOND_NS: Final = 1_000_000_000
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _DIGEST_BYTES: Final = 16
 _RECORD: Final = struct.Struct("<16s32sIQI")
 
-_facts = attrgetter(
-    "st_ctime_ns", "st_mtime_ns", "st_size", "st_ino", "st_mode", "st_nlink", "st_uid", "st_gid", "st_dev", "st_rdev"
-)
+_facts = attrgetter("st_ctime_ns", "st_mtime_ns", "st_size", "st_ino")
 
 
 class Signature(NamedTuple):
@@ -67,7 +65,8 @@ class Signatures:
         self._path = path
         self._known: dict[bytes, bytes] = {}
         self._fresh: dict[bytes, bytes] = {}
-        self._owners: set[tuple[int, int]] = set()
+        self._owners: set[int] = set()
+        self._groups: set[int] = set()
         self.is_trusted = False
         """Whether the parent snapshot was found whole in the index of that time, all of which is still there."""
 
@@ -91,6 +90,8 @@ class Signatures:
         named = all(user_name(uid) == name for uid, name in stored.owners)
         if fits and named and all(group_name(gid) == name for gid, name in stored.groups):
             self._known = stored.directories
+            self._owners.update(uid for uid, _ in stored.owners)
+            self._groups.update(gid for gid, _ in stored.groups)
             self.is_trusted = True
 
     def sign(self, entries: Sequence[Entry], file_time_ns: int) -> Signature | None:
@@ -106,10 +107,7 @@ class Signatures:
             rows = [(entry.name, _facts(entry.stat(follow_symlinks=False))) for entry in entries]
         except OSError:
             return None
-        newest = 0
-        if rows:
-            newest = max([row[1][0] for row in rows])
-            self._owners.update([row[1][6:8] for row in rows])
+        newest = max([facts[0] for _, facts in rows], default=0)
         tick = TICK_NS if newest % _SECOND_NS else _COARSE_TICK_NS
         # The format's version 2 depends on values only, not on which objects are shared.
         digest = hashlib.blake2b(marshal.dumps(rows, 2), digest_size=_DIGEST_BYTES).digest()
@@ -123,6 +121,13 @@ class Signatures:
         digest, tree, files, size, others = _RECORD.unpack(found)
         return Known(digest, tree.hex(), files, size, others)
 
+    def note_owners(self, entries: Sequence[Entry]) -> None:
+        """Keep whose the entries of a directory are: the next run asks whether the names are still the same."""
+        if self._path is not None:
+            statuses = [entry.stat(follow_symlinks=False) for entry in entries]
+            self._owners.update([status.st_uid for status in statuses])
+            self._groups.update([status.st_gid for status in statuses])
+
     def note(self, path: bytes, tree: str, facts: Facts) -> None:
         """Keep what this run found out about a directory whose tree is stored."""
         self._fresh[path] = _RECORD.pack(facts.digest, bytes.fromhex(tree), facts.files, facts.bytes, facts.others)
@@ -135,8 +140,8 @@ class Signatures:
             _FORMAT,
             snapshot,
             sorted(indexes),
-            [(uid, user_name(uid)) for uid in sorted({uid for uid, _ in self._owners})],
-            [(gid, group_name(gid)) for gid in sorted({gid for _, gid in self._owners})],
+            [(uid, user_name(uid)) for uid in sorted(self._owners)],
+            [(gid, group_name(gid)) for gid in sorted(self._groups)],
             self._fresh,
         )
         unfinished = self._path.with_suffix(f".{os.getpid()}.tmp")

@@ -136,6 +136,7 @@ class Walk:
             seen = self._signatures.known(directory.path)
             if seen is not None and seen.digest == signature.digest and seen.tree == previous_id:
                 return self._recognise(directory, entries, seen, sources)
+            self._signatures.note_owners(entries)
             if signature.is_settled:
                 directory.facts = _facts_of(signature.digest, entries)
         known = self._previous.nodes(previous_id)
