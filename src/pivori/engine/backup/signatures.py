@@ -4,7 +4,7 @@ nothing.
 A directory's signature is a digest of the names, inodes, sizes and times of all its entries: nothing else of an entry
 changes without its ctime. When it is what it was, the directory's tree in the parent snapshot is still right, and need
 not even be read. Signatures are a cache: they are used only when they were written for exactly this parent snapshot and
-every index object of that time is still there, so that no blob it needs has gone since. They can be deleted at any time.
+every index object of that time is still there, so that no blob it needs has gone since. They can be deleted any time.
 """
 
 import hashlib
