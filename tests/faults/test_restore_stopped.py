@@ -19,7 +19,7 @@ from tests.faults.laboratory import Laboratory, picture_of
 from tests.faults.test_signals import INTERRUPTED, PATIENCE, Run
 
 INCOMPLETE = 3
-MOMENTS = 4
+MOMENTS = 3
 BEFORE = ["nothing", "other content"]
 """What is in the target when the restore begins."""
 
@@ -50,14 +50,30 @@ def unfinished(folder: Path) -> list[Path]:
     return [path for path in folder.rglob(".pivori-*.partial")]
 
 
+def before_of(laboratory: Laboratory) -> dict[str, bytes]:
+    """Other content for every file, with a part of what it is to have."""
+    return {name: other(content) for name, content in files_of(laboratory.source).items()}
+
+
+def other(content: bytes) -> bytes:
+    """Change a content at its head and in its middle."""
+    middle = len(content) // 2
+    return b"before" + content[6:middle] + b"other content" + content[middle + 13 :]
+
+
 def make_before(laboratory: Laboratory, target: Path, before: str) -> None:
-    """Fill the target: with files that have, each, a part of what they are to have and something else."""
+    """Fill the target, or leave it to the restore to make it."""
     if before == "nothing":
         return
     shutil.copytree(laboratory.source, target, symlinks=True)
-    for name, content in files_of(target).items():
-        middle = len(content) // 2
-        (target / name).write_bytes(b"before" + content[6:middle] + b"other content" + content[middle + 13 :])
+    for name, content in before_of(laboratory).items():
+        (target / name).write_bytes(content)
+        os.utime(target / name, (1, 1))
+
+
+def is_touched(path: Path) -> bool:
+    """Whether the restore has made, or has written to, a file."""
+    return path.exists() and path.stat().st_mtime != 1
 
 
 def require_old_or_whole(laboratory: Laboratory, target: Path, before: dict[str, bytes]) -> None:
@@ -126,7 +142,7 @@ def test_interrupted_at_any_moment(
     start: Start, duration: float, number: signal.Signals, part: int, before: str
 ) -> None:
     run, target = start(before)
-    were = files_of(target)
+    were = {} if before == "nothing" else before_of(run.laboratory)
     run.wait_until(run.handles_signals)
     time.sleep(moment(number, duration, part))
     run.process.send_signal(number)
@@ -148,25 +164,27 @@ def require_clean_end(run: Run, target: Path, before: dict[str, bytes]) -> None:
 SIGHTS: dict[str, Callable[[Run, Path], object]] = {
     "worker": lambda run, _: run.workers(),
     "unfinished file": lambda _, target: unfinished(target),
-    "large file": lambda _, target: (target / "huge1").exists(),
-    "small file": lambda _, target: (target / "many3" / "3").exists(),
+    "large file": lambda _, target: is_touched(target / "huge1"),
+    "small file": lambda _, target: is_touched(target / "many3" / "3"),
 }
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_interrupted_when_something_appears(start: Start, sight: str) -> None:
-    run, target = start("nothing")
+@pytest.mark.parametrize("before", BEFORE)
+def test_interrupted_when_something_appears(start: Start, sight: str, before: str) -> None:
+    run, target = start(before)
+    were = {} if before == "nothing" else before_of(run.laboratory)
     run.wait_until(lambda: SIGHTS[sight](run, target))
     # As a service manager does it: every process of the service, the workers too.
     os.killpg(run.process.pid, signal.SIGTERM)
-    require_clean_end(run, target, {})
+    require_clean_end(run, target, were)
 
 
 @pytest.mark.parametrize("part", range(MOMENTS))
 @pytest.mark.parametrize("before", BEFORE)
 def test_killed_at_any_moment(start: Start, duration: float, part: int, before: str) -> None:
     run, target = start(before)
-    were = files_of(target)
+    were = {} if before == "nothing" else before_of(run.laboratory)
     run.wait_until(run.handles_signals)
     time.sleep(moment(9, duration, part))
     # Workers too: none gets to the end of what it does.
@@ -177,8 +195,10 @@ def test_killed_at_any_moment(start: Start, duration: float, part: int, before: 
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_killed_when_something_appears(start: Start, sight: str) -> None:
-    run, target = start("nothing")
+@pytest.mark.parametrize("before", BEFORE)
+def test_killed_when_something_appears(start: Start, sight: str, before: str) -> None:
+    run, target = start(before)
+    were = {} if before == "nothing" else before_of(run.laboratory)
     run.wait_until(lambda: SIGHTS[sight](run, target))
     run.process.kill()
     run.finish()
@@ -186,7 +206,7 @@ def test_killed_when_something_appears(start: Start, sight: str) -> None:
     while run.left_processes():
         assert time.monotonic() < deadline, "a worker outlived its parent"
         time.sleep(0.02)
-    require_old_or_whole(run.laboratory, target, {})
+    require_old_or_whole(run.laboratory, target, were)
     require_next_restore(run.laboratory, target)
 
 
