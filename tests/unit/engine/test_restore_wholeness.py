@@ -6,11 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from pivori.engine.restore import Action, Restore, plan_restore
 from pivori.events import Event
+from pivori.host import TargetTree
 from pivori.repository import BlobId, BlobKind, LoadedSnapshot
 from tests.compat.hostile_tree import compare, facts, noise
 from tests.unit.engine.test_restore import FOUR_CHUNKS, Laboratory, inside, source_tree
@@ -223,3 +225,41 @@ def test_a_file_that_is_right_stays_and_gets_its_metadata(laboratory: Laboratory
     assert laboratory.restore(request).bytes_written == 0
     assert (laboratory.target / "large").stat().st_ino == inode
     assert (laboratory.target / "large").stat().st_mtime_ns == (laboratory.source / "large").stat().st_mtime_ns
+
+
+def test_an_unfinished_file_that_somebody_removes_is_said(laboratory: Laboratory) -> None:
+    """Another run took it for a leftover, say: what was there before stays."""
+    request = laboratory.request(laboratory.back_up())
+    laboratory.target.mkdir()
+    (laboratory.target / "large").write_bytes(b"before")
+    begin = TargetTree.begin_file
+
+    def begin_and_lose(tree: TargetTree, path: bytes, size: int) -> bytes:
+        partial = begin(tree, path, size)
+        tree.remove(partial)
+        return partial
+
+    with patch.object(TargetTree, "begin_file", begin_and_lose):
+        failed = laboratory.failures(request)
+    assert failed == {b"large": "its unfinished part was removed or replaced meanwhile"}
+    assert (laboratory.target / "large").read_bytes() == b"before"
+    laboratory.restore(request)
+    assert (laboratory.target / "large").read_bytes() == FOUR_CHUNKS
+
+
+@pytest.mark.parametrize("change", ["linked", "removed"])
+def test_a_file_that_changes_hands_while_it_is_compared_is_said(laboratory: Laboratory, change: str) -> None:
+    request = laboratory.request(laboratory.back_up())
+    laboratory.restore(request)
+    path = laboratory.target / "large"
+
+    def listen(_event: Event) -> None:
+        if path.exists() and path.stat().st_nlink == 1:
+            os.link(path, laboratory.folder / "elsewhere")
+            if change == "removed":
+                path.unlink()
+
+    (laboratory.target / "small").write_bytes(b"to be written, so that there is something to say")
+    outcome = Restore(laboratory.repository, request, emit=listen).run()
+    assert outcome.failures == 1
+    assert (laboratory.folder / "elsewhere").read_bytes() == FOUR_CHUNKS

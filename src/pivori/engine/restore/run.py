@@ -9,7 +9,7 @@ the target is ever touched: :class:`pivori.host.TargetTree` sees to both.
 import os
 import stat
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -123,7 +123,8 @@ class Restore:
         if new:
             self._new.add(item.path)
         else:
-            self._target.remove_leftovers(item.path, item.names)
+            with suppress(OSError):
+                self._target.remove_leftovers(item.path, item.names)
         if new or item.whole:
             self._to_finish.add(item.path)
         if self._request.delete and item.whole:

@@ -5,6 +5,7 @@ A file of one blob is created, filled and finished in one go. One of several is 
 it has until the parent completes it, and what an existing file has of it already is copied there.
 """
 
+import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -250,7 +251,7 @@ class FileWriter:
             self._close()
         descriptor = self._target.open_for_update(path)
         if descriptor is None:
-            raise FileNotFoundError(2, "it is no longer the file that the restore made")
+            raise FileNotFoundError(errno.ENOENT, N_("its unfinished part was removed or replaced meanwhile"))
         self._open = (path, descriptor)
         return descriptor
 
