@@ -1,6 +1,7 @@
 """What several fault tests need: the program as run by somebody whom permissions concern."""
 
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,3 +53,17 @@ def somebody(program: Callable[[str], Path]) -> Iterator[Somebody]:
         somebody = Somebody(pivori, folder)
         somebody.own(folder, home)
         yield somebody
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, program: Callable[[str], Path]) -> Iterator[Path]:
+    """A real file system of 12 MiB; only root can make one."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run([program("mount"), "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run([program("umount"), "--lazy", folder], check=True)

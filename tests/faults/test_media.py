@@ -2,8 +2,7 @@
 
 import errno
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
@@ -80,20 +79,6 @@ def test_a_read_that_fails_for_good_is_said_and_loses_nothing(
     laboratory.remove_own_locks()
     laboratory.require_sound(newest_restic)
     laboratory.require_next_backup()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path, program: Callable[[str], Path]) -> Iterator[Path]:
-    """A real file system of 12 MiB; only root can make one."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run([program("mount"), "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run([program("umount"), "--lazy", folder], check=True)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

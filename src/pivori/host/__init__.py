@@ -4,6 +4,7 @@
 to other programs.
 """
 
+from pivori.host.copying import copy_range
 from pivori.host.directories import UnsafePath
 from pivori.host.extended_attributes import read_attributes, write_attributes
 from pivori.host.memory import collect_rarely, forbid_core_dumps, keep_large_buffers
@@ -36,6 +37,7 @@ __all__ = [
     "available_processors",
     "capture_first_line",
     "collect_rarely",
+    "copy_range",
     "find_entries",
     "forbid_core_dumps",
     "group_name",

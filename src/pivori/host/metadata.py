@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TypedDict
+from typing import Required, TypedDict
 
 from pivori.host.extended_attributes import write_attributes
 from pivori.host.owners import group_number, user_number
@@ -23,6 +23,19 @@ _UNCHANGED_ID = 0xFFFFFFFF
 """chown(2) takes this number, -1, for "leave it as it is": it is nobody's."""
 
 _BORROWED_RIGHTS = stat.S_ISUID | stat.S_ISGID
+
+
+class FileMetadata(TypedDict, total=False):
+    """What :class:`MetadataWriter` applies, by name; all but attributes, user and group is needed."""
+
+    mode: Required[int]
+    uid: Required[int]
+    gid: Required[int]
+    atime_ns: Required[int]
+    mtime_ns: Required[int]
+    attributes: Attributes
+    user: str
+    group: str
 
 
 class _Place(TypedDict, total=False):

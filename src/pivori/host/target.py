@@ -2,24 +2,30 @@
 
 Everything is done relative to open directories, and no symbolic link is followed on the way: nothing outside the
 root is touched, whatever names the snapshot holds, and whatever lies or is put in the way meanwhile.
+
+What has its final name is what was there before, or whole: a file is written under a name of ``partial`` in the same
+directory and renamed when nothing is missing any more.
 """
 
+import errno
 import os
 import resource
 import stat
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 from pivori.errors import PivoriError
 from pivori.host.directories import FORBIDDEN_NAMES, OpenDirectories, unsafe
-from pivori.host.metadata import Attributes, MetadataWriter
+from pivori.host.metadata import Attributes, FileMetadata, MetadataWriter
+from pivori.host.partial import PartialNames, find_partials, remove_names
 from pivori.host.problem import Problem
+from pivori.host.regular import create_regular, fill, open_regular
 from pivori.host.removal import remove_entry
 from pivori.translation import N_
 
-_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _UPDATE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """O_NONBLOCK: a FIFO put in place of a file must not block the restore; regular files do not know the flag."""
@@ -49,11 +55,12 @@ class TargetTree:
         create: bool = True,
         owners_by_name: bool = False,
         identity: tuple[int, int] | None = None,
+        run: str | None = None,
     ) -> None:
         """Open ``root``, following symbolic links that lead to it, this once.
 
         ``create`` makes it (mode 0700) when missing. ``identity`` (device, inode) is the directory it has to be, else
-        TargetReplaced is raised.
+        TargetReplaced is raised. ``run`` is what the names of unfinished files of all processes have in common.
         """
         if create:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,9 +76,10 @@ class TargetTree:
         share = _MOST_OPEN_DIRECTORIES if soft_limit == resource.RLIM_INFINITY else max(2, soft_limit // 4)
         self._directories = OpenDirectories(descriptor, min(_MOST_OPEN_DIRECTORIES, share))
         self._metadata = MetadataWriter(owners_by_name=owners_by_name)
+        self._partial_names = PartialNames(run)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopen, (self.root, self._owners_by_name, self._identity)
+        return _reopen, (self.root, self._owners_by_name, self._identity, self._partial_names.run)
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +124,7 @@ class TargetTree:
     def open_for_reading(self, path: bytes) -> int:
         """A descriptor of a regular file. Raises FileNotFoundError also for anything else at that path."""
         directory, name = self._locate(path)
-        descriptor = _open_regular(directory, name, _READ)
+        descriptor = open_regular(directory, name, _READ)
         if descriptor is None:
             raise FileNotFoundError(f"not a regular file: {os.fsdecode(path)}")
         return descriptor
@@ -150,35 +158,14 @@ class TargetTree:
             with suppress(PermissionError):
                 os.chmod(name, stat.S_IMODE(mode) | 0o700, dir_fd=directory, follow_symlinks=False)
 
-    def create_file(self, path: bytes, *, size_hint: int = 0, replace: bool = False) -> int:
-        """A descriptor to write a new, empty file, mode 0600 until it is finished.
-
-        What is in the way is unlinked first, so that other names of the same file keep their content; a directory
-        with something in it only when ``replace``. A file whose length is known gets it at once, as a hole, so
-        that several writers can fill it in any order.
-        """
-        directory, name = self._locate(path)
-        try:
-            descriptor = os.open(name, _CREATE, 0o600, dir_fd=directory)
-        except FileExistsError:
-            self._make_way(directory, name, path, replace)
-            descriptor = os.open(name, _CREATE, 0o600, dir_fd=directory)
-        if size_hint:
-            try:
-                os.ftruncate(descriptor, size_hint)
-            except OSError:
-                os.close(descriptor)
-                raise
-        return descriptor
-
     def open_for_update(self, path: bytes) -> int | None:
-        """A descriptor to read and write a file in place, or None when only :meth:`create_file` is right.
+        """A descriptor to read and write a file, or None when there is none whose content may be changed.
 
-        That is when there is nothing, or no regular file, or one with other names whose content must not change.
+        That is when there is nothing, or no regular file, or one with other names.
         """
         directory, name = self._locate(path)
         try:
-            descriptor = _open_regular(directory, name, _UPDATE)
+            descriptor = open_regular(directory, name, _UPDATE)
         except FileNotFoundError:
             return None
         if descriptor is not None and os.fstat(descriptor).st_nlink != 1:
@@ -188,12 +175,7 @@ class TargetTree:
 
     def make_symlink(self, path: bytes, target: bytes, *, replace: bool = False) -> None:
         """Make a symbolic link to ``target``, any bytes: it is never followed here."""
-        directory, name = self._locate(path)
-        try:
-            os.symlink(target, name, dir_fd=directory)
-        except FileExistsError:
-            self._make_way(directory, name, path, replace)
-            os.symlink(target, name, dir_fd=directory)
+        self._put(path, lambda directory, name: os.symlink(target, name, dir_fd=directory), replace)
 
     def make_fifo(self, path: bytes, *, replace: bool = False) -> None:
         """Make a FIFO, mode 0600 until it is finished."""
@@ -208,36 +190,51 @@ class TargetTree:
         self._make_node(path, stat.S_IFMT(mode), device, replace)
 
     def _make_node(self, path: bytes, kind: int, device: int, replace: bool) -> None:
-        directory, name = self._locate(path)
-        try:
-            os.mknod(name, kind | 0o600, device, dir_fd=directory)
-        except FileExistsError:
-            self._make_way(directory, name, path, replace)
-            os.mknod(name, kind | 0o600, device, dir_fd=directory)
+        self._put(path, lambda directory, name: os.mknod(name, kind | 0o600, device, dir_fd=directory), replace)
 
     def make_hard_link(self, existing: bytes, path: bytes, *, replace: bool = False) -> None:
         """Give the file at ``existing`` the further name ``path``; it keeps it when it has it already."""
         source_directory, source = self._locate(existing)
         source_directory = os.dup(source_directory)
+
+        def link(directory: int, name: bytes) -> None:
+            if not _same_file(source_directory, source, directory, name):
+                os.link(source, name, src_dir_fd=source_directory, dst_dir_fd=directory, follow_symlinks=False)
+
         try:
-            directory, name = self._locate(path)
-            try:
-                os.link(source, name, src_dir_fd=source_directory, dst_dir_fd=directory, follow_symlinks=False)
-            except FileExistsError:
-                if self._same_file(source_directory, source, directory, name):
-                    return
-                self._make_way(directory, name, path, replace)
-                os.link(source, name, src_dir_fd=source_directory, dst_dir_fd=directory, follow_symlinks=False)
+            self._put(path, link, replace)
         finally:
             os.close(source_directory)
 
-    @staticmethod
-    def _same_file(first_directory: int, first: bytes, second_directory: int, second: bytes) -> bool:
-        """Whether two names are of one file."""
-        return os.path.samestat(
-            os.stat(first, dir_fd=first_directory, follow_symlinks=False),
-            os.stat(second, dir_fd=second_directory, follow_symlinks=False),
-        )
+    def _put(self, path: bytes, make: Callable[[int, bytes], None], replace: bool) -> None:
+        """Make something at once, beside what is in the way and in place of it where there is something."""
+        directory, name = self._locate(path)
+        try:
+            make(directory, name)
+        except FileExistsError:
+            partial = self._partial_names.next()
+            make(directory, partial)
+            self._give_name(directory, partial, name, path, replace)
+
+    def _give_name(self, directory: int, partial: bytes, name: bytes, path: bytes, replace: bool) -> None:
+        """Rename what is whole, over a file or an empty directory; over a full one only when ``replace``.
+
+        Nothing stays under the partial name, whatever happens.
+        """
+        try:
+            try:
+                os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
+            except IsADirectoryError:
+                self._directories.forget(path)
+                if replace:
+                    remove_entry(directory, name)
+                else:
+                    os.rmdir(name, dir_fd=directory)
+                os.rename(partial, name, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(partial, dir_fd=directory)
+            raise
 
     # Removing
 
@@ -247,17 +244,20 @@ class TargetTree:
         self._directories.forget(path)
         remove_entry(directory, name)
 
-    def _make_way(self, directory: int, name: bytes, path: bytes, replace: bool) -> None:
-        """Remove what is in the way: a file or an empty directory; a full one only when ``replace``."""
-        self._directories.forget(path)
-        if replace:
-            remove_entry(directory, name)
-        elif stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-            os.rmdir(name, dir_fd=directory)
-        else:
-            os.unlink(name, dir_fd=directory)
+    def leftovers(self, path: bytes, names: Collection[bytes]) -> list[bytes]:
+        """What runs that were killed have left in a directory, except ``names``, which belong there."""
+        return [name for name in find_partials(self._directories.descriptor(path)) if name not in names]
 
-    # Finishing
+    def remove_leftovers(self, path: bytes, names: Collection[bytes]) -> None:
+        """Remove it."""
+        remove_names(self._directories.descriptor(path), self.leftovers(path, names))
+
+    def remove_unfinished(self, path: bytes) -> None:
+        """Remove what this run, all of whose other processes have ended, has not finished in a directory."""
+        directory = self._directories.descriptor(path)
+        remove_names(directory, filter(self._partial_names.is_of_this_run, find_partials(directory)))
+
+    # Files
 
     def write_small_file(
         self,
@@ -273,100 +273,112 @@ class TargetTree:
         group: str = "",
         *,
         replace: bool = False,
+        sparse: bool = False,
     ) -> list[Problem]:
-        """Create, fill and finish a file at once. Nothing stays of a file whose content could not be written."""
-        descriptor = self.create_file(path, replace=replace)
+        """Create, fill and finish a file at once. Where that fails, what was there before stays as it is.
+
+        A directory with something in it is in the way unless ``replace``. ``sparse`` makes holes of long zeros.
+        """
+        directory, name = self._locate(path)
+        partial = self._partial_names.passing
+        descriptor = create_regular(directory, partial)
         try:
-            written = os.write(descriptor, data)
-            if written != len(data):
-                _write_rest(descriptor, memoryview(data)[written:])
-            return self._metadata.finish_descriptor(
-                descriptor, path, mode, uid, gid, atime_ns, mtime_ns, attributes, user, group
-            )
+            try:
+                fill(descriptor, data, sparse=sparse)
+                problems = self._metadata.finish_descriptor(
+                    descriptor, path, mode, uid, gid, atime_ns, mtime_ns, attributes, user, group
+                )
+            finally:
+                os.close(descriptor)
         except BaseException:
             with suppress(OSError):
-                self.remove(path)
+                os.unlink(partial, dir_fd=directory)
+            raise
+        self._give_name(directory, partial, name, path, replace)
+        return problems
+
+    def begin_file(self, path: bytes, size: int) -> bytes:
+        """Begin a file that is written piece by piece; returns the path it has until :meth:`complete_file`.
+
+        It is of this size at once, as a hole, so that several writers can fill it in any order. Mode 0600.
+        """
+        directory, name = self._locate(path)
+        partial = self._partial_names.next()
+        descriptor = create_regular(directory, partial)
+        try:
+            os.ftruncate(descriptor, size)
+        except OSError:
+            os.unlink(partial, dir_fd=directory)
             raise
         finally:
             os.close(descriptor)
+        return path[: len(path) - len(name)] + partial
 
-    def finish_file(
-        self,
-        descriptor: int,
-        path: bytes,
-        *,
-        mode: int,
-        uid: int,
-        gid: int,
-        atime_ns: int,
-        mtime_ns: int,
-        attributes: Attributes = (),
-        user: str = "",
-        group: str = "",
+    def complete_file(
+        self, partial: bytes, path: bytes, *, replace: bool = False, **metadata: Unpack[FileMetadata]
     ) -> list[Problem]:
-        """Give an open file its owner, extended attributes, mode and times (nanoseconds), in the order that works.
+        """Finish a file that :meth:`begin_file` began, and give it its name, in place of what has it.
 
-        ``path`` names it in the problems. The caller closes the descriptor.
+        A directory with something in it is in the way unless ``replace``.
         """
-        return self._metadata.finish_descriptor(
-            descriptor, path, mode, uid, gid, atime_ns, mtime_ns, attributes, user, group
-        )
+        directory, name = self._locate(path)
+        unfinished = partial.rpartition(b"/")[2]
+        descriptor = open_regular(directory, unfinished, _READ)
+        if descriptor is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        try:
+            problems = self._metadata.finish_descriptor(descriptor, path, **metadata)
+        finally:
+            os.close(descriptor)
+        self._give_name(directory, unfinished, name, path, replace)
+        return problems
 
-    def finish(
-        self,
-        path: bytes,
-        *,
-        mode: int,
-        uid: int,
-        gid: int,
-        atime_ns: int,
-        mtime_ns: int,
-        attributes: Attributes = (),
-        user: str = "",
-        group: str = "",
-    ) -> list[Problem]:
-        """The same for anything by its path: directories once they are filled, links, devices, FIFOs, sockets."""
-        metadata = (path, mode, uid, gid, atime_ns, mtime_ns, attributes, user, group)
+    def discard_file(self, partial: bytes) -> None:
+        """Give up a file that :meth:`begin_file` began."""
+        with suppress(OSError):
+            self.remove(partial)
+
+    def cut_file(self, path: bytes, size: int) -> None:
+        """Remove what a file holds beyond ``size``."""
+        descriptor = self.open_for_update(path)
+        if descriptor is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        try:
+            if os.fstat(descriptor).st_size > size:
+                os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+
+    # Finishing
+
+    def finish(self, path: bytes, **metadata: Unpack[FileMetadata]) -> list[Problem]:
+        """Give what is there its owner, extended attributes, mode and times (nanoseconds), in the order that works.
+
+        Directories once they are filled, links, devices, FIFOs, sockets, and files whose content is right already.
+        """
         if not path:
-            return self._metadata.finish_descriptor(self._directories.descriptor(b""), *metadata)
+            return self._metadata.finish_descriptor(self._directories.descriptor(b""), path, **metadata)
         directory, name = self._locate(path)
         kind = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
         if stat.S_ISDIR(kind):
-            return self._metadata.finish_descriptor(self._directories.descriptor(path), *metadata)
-        descriptor = _open_regular(directory, name, _READ) if stat.S_ISREG(kind) else None
+            return self._metadata.finish_descriptor(self._directories.descriptor(path), path, **metadata)
+        descriptor = open_regular(directory, name, _READ) if stat.S_ISREG(kind) else None
         if descriptor is None:
-            return self._metadata.finish_name(directory, name, *metadata)
+            return self._metadata.finish_name(directory, name, path, **metadata)
         try:
-            return self._metadata.finish_descriptor(descriptor, *metadata)
+            return self._metadata.finish_descriptor(descriptor, path, **metadata)
         finally:
             os.close(descriptor)
 
 
-def _open_regular(directory: int, name: bytes, flags: int) -> int | None:
-    """Open a regular file, given its owner's rights back where they are missing; None for anything else.
-
-    It is looked at before, because opening a device can act on it, and after, because it may have been replaced.
-    """
-    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    try:
-        descriptor = os.open(name, flags, dir_fd=directory)
-    except PermissionError:
-        os.chmod(name, stat.S_IMODE(status.st_mode) | 0o600, dir_fd=directory, follow_symlinks=False)
-        descriptor = os.open(name, flags, dir_fd=directory)
-    if os.path.samestat(os.fstat(descriptor), status):
-        return descriptor
-    os.close(descriptor)
-    return None
+def _same_file(first_directory: int, first: bytes, second_directory: int, second: bytes) -> bool:
+    """Whether two names are of one file; they are not when there is nothing at the second."""
+    status = os.stat(first, dir_fd=first_directory, follow_symlinks=False)
+    with suppress(FileNotFoundError):
+        return os.path.samestat(status, os.stat(second, dir_fd=second_directory, follow_symlinks=False))
+    return False
 
 
-def _write_rest(descriptor: int, rest: memoryview) -> None:
-    """Write what a first call left over."""
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def _reopen(root: Path, owners_by_name: bool, identity: tuple[int, int]) -> TargetTree:
+def _reopen(root: Path, owners_by_name: bool, identity: tuple[int, int], run: str) -> TargetTree:
     """Open the tree again in another process."""
-    return TargetTree(root, create=False, owners_by_name=owners_by_name, identity=identity)
+    return TargetTree(root, create=False, owners_by_name=owners_by_name, identity=identity, run=run)

@@ -16,6 +16,7 @@ NAMES = {
     "UnsafePath",
     "capture_first_line",
     "collect_rarely",
+    "copy_range",
     "forbid_core_dumps",
     "group_name",
     "is_alive",

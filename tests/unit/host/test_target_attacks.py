@@ -11,7 +11,12 @@ from pivori.host import TargetTree
 
 OPERATIONS = [
     lambda tree: tree.write_small_file(b"d/f", b"x", 0o777, 1, 1, 0, 0),
-    lambda tree: tree.create_file(b"d/f"),
+    lambda tree: tree.begin_file(b"d/f", 1),
+    lambda tree: tree.complete_file(b"d/precious", b"d/f", mode=0o777, uid=1, gid=1, atime_ns=0, mtime_ns=0),
+    lambda tree: tree.discard_file(b"d/precious") or tree.status(b"d/precious") or tree.list_directory(b"d"),
+    lambda tree: tree.cut_file(b"d/precious", 0),
+    lambda tree: tree.remove_leftovers(b"d", ()),
+    lambda tree: tree.remove_unfinished(b"d"),
     lambda tree: tree.write_small_file(b"d/precious", b"x", 0o777, 1, 1, 0, 0),
     lambda tree: tree.make_directory(b"d/new"),
     lambda tree: tree.make_directory(b"d/precious", replace=True),

@@ -21,7 +21,7 @@ KINDS = ["file", "directory", "link", "fifo", "socket", pytest.param("device", m
 def make(tree: TargetTree, kind: str) -> None:
     """One thing named ``x``."""
     if kind == "file":
-        os.close(tree.create_file(b"x"))
+        assert tree.write_small_file(b"x", b"", 0o600, ME, MINE, NOW, NOW) == []
     elif kind == "directory":
         tree.make_directory(b"x")
     elif kind == "link":
@@ -176,10 +176,9 @@ def test_the_group_of_a_setgid_directory_is_not_inherited(tree: TargetTree) -> N
     assert stat.S_IMODE(found(tree, b"d").st_mode) == 0o755
 
 
-def test_an_open_file_and_the_root(tree: TargetTree) -> None:
-    descriptor = tree.create_file(b"x")
-    assert tree.finish_file(descriptor, b"x", mode=0o444, uid=ME, gid=MINE, atime_ns=NOW, mtime_ns=THEN) == []
-    os.close(descriptor)
+def test_a_file_in_pieces_and_the_root(tree: TargetTree) -> None:
+    partial = tree.begin_file(b"x", 10)
+    assert tree.complete_file(partial, b"x", mode=0o444, uid=ME, gid=MINE, atime_ns=NOW, mtime_ns=THEN) == []
     assert stat.S_IMODE(found(tree).st_mode) == 0o444
     assert tree.finish(b"", mode=0o750, uid=ME, gid=MINE, atime_ns=NOW, mtime_ns=THEN) == []
     assert stat.S_IMODE(tree.root.stat().st_mode) == 0o750

@@ -22,7 +22,7 @@ from pivori.cli.session import Session
 from pivori.cli.snapshot_options import SnapshotFilters, resolve, snapshot_filters, warn_of_damage
 from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
 from pivori.engine.patterns import read_pattern_file
-from pivori.engine.restore import Action, Restore, RestoreOutcome, RestoreRequest, plan_restore
+from pivori.engine.restore import IN_THE_WAY, Action, Restore, RestoreOutcome, RestoreRequest, plan_restore
 from pivori.engine.selection import Selection
 from pivori.events import Event, FileNotRestored, MetadataNotRestored
 from pivori.repository import Repository
@@ -84,8 +84,7 @@ def command(session: Session, /, filters: SnapshotFilters, **parameters: object)
         loaded, subtree = resolve(repository, options.snapshot, filters, on_damage=on_damage)
         request = _request(session, options, target, loaded.snapshot.tree, subtree, loaded.snapshot.paths)
         if options.dry_run:
-            _show_plan(repository, request, session.output)
-            return 0
+            return INCOMPLETE if _show_plan(repository, request, session.output)[Action.OBSTRUCTED] else 0
         output = session.output
         started = session.clock.monotonic()
         with session.progress() as progress:
@@ -136,10 +135,11 @@ _ACTIONS = {
     Action.UPDATE: N_("update"),
     Action.REPLACE: N_("replace"),
     Action.DELETE: N_("delete"),
+    Action.OBSTRUCTED: N_("obstructed"),
 }
 
 
-def _show_plan(repository: Repository, request: RestoreRequest, output: Output) -> None:
+def _show_plan(repository: Repository, request: RestoreRequest, output: Output) -> Counter[Action]:
     counts: Counter[Action] = Counter()
     size = 0
     widest = max(len(_(word)) for word in _ACTIONS.values())
@@ -148,6 +148,8 @@ def _show_plan(repository: Repository, request: RestoreRequest, output: Output) 
         size += length
         output.record({"message_type": "action", "action": action, "path": path, "size": length})
         output.result(f"{_(_ACTIONS[action]):<{widest}}  {show_path(path)}")
+        if action is Action.OBSTRUCTED:
+            _tell_event(FileNotRestored(path=path, reason=IN_THE_WAY), output)
     output.record(
         {
             "message_type": "summary",
@@ -160,6 +162,7 @@ def _show_plan(repository: Repository, request: RestoreRequest, output: Output) 
     output.say(
         _("This was a rehearsal: {parts}; {size} in files.").format(parts=", ".join(parts), size=show_bytes(size))
     )
+    return counts
 
 
 def _tell_event(event: Event, output: Output) -> None:

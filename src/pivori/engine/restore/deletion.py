@@ -1,8 +1,13 @@
-"""``--delete``: which entries of the target go because the snapshot does not have them, and when that is refused."""
+"""What of the target goes: with ``--delete`` what the snapshot does not have, and when that is refused.
 
+Without it nothing goes but what has the very path of something that is restored, and no folder that holds anything.
+"""
+
+import os
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Final
 
 from pivori.engine.restore.items import FileItem, OtherItem, Scope, Selection, find_subtree
 from pivori.engine.restore.request import RestoreRequest, items_of
@@ -33,6 +38,19 @@ def check_deletion(repository: Repository, request: RestoreRequest) -> None:
         raise DeletionRefused(reason=N_("the selection is empty, so everything would go"))
 
 
+IN_THE_WAY: Final = N_("a folder with something in it is in the way, and only --delete removes that")
+
+
+def is_obstructed(target: TargetTree, path: bytes, status: os.stat_result | None) -> bool:
+    """Whether what is at a path, given its ``status``, is a folder that holds something, or cannot be looked into."""
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        return False
+    try:
+        return bool(target.list_directory(path))
+    except OSError:
+        return True
+
+
 def extra_entries(
     target: TargetTree,
     directory: bytes,
@@ -44,8 +62,10 @@ def extra_entries(
 
     ``names`` are those that the snapshot has in it, ``shown`` is the directory's path in the snapshot.
     """
+    # What a run that was killed has left goes by itself, without being counted.
+    leftovers = frozenset(target.leftovers(directory, names))
     for name in target.list_directory(directory):
-        if name in names:
+        if name in names or name in leftovers:
             continue
         path = directory + b"/" + name if directory else name
         if selection is not None:

@@ -7,11 +7,13 @@ from typing import Final
 
 from pivori.engine.restore.writing import (
     CompareJob,
-    CompareResult,
+    CopyJob,
     FileWriter,
+    Job,
+    Manner,
     Piece,
+    Result,
     WholeFile,
-    WriteJob,
     WriteResult,
     serve,
 )
@@ -19,9 +21,6 @@ from pivori.errors import PivoriError
 from pivori.host import TargetTree
 from pivori.host.workers import Worker, WorkerPool
 from pivori.repository import BlobReader, Repository
-
-Job = WriteJob | CompareJob
-Result = WriteResult | CompareResult
 
 _FEW_BYTES: Final = 8 << 20
 _FEW_FILES: Final = 500
@@ -32,24 +31,24 @@ class Crew:
     """Does jobs in any order. Workers are started when the first large lot of jobs comes."""
 
     def __init__(
-        self, stack: ExitStack, repository: Repository, target: TargetTree, workers: int, *, sparse: bool
+        self, stack: ExitStack, repository: Repository, target: TargetTree, workers: int, manner: Manner
     ) -> None:
         self._stack = stack
         self._reader = BlobReader(repository.storage, repository.master)
         self._target = target
-        self._sparse = sparse
+        self._manner = manner
         self._count = workers if repository.storage.shareable else 1
         self._pool: WorkerPool | None = None
         self._waiting: deque[Job] = deque()
         self._out: dict[Worker, int] = {}
-        self._alone = FileWriter(self._reader, target, sparse=sparse)
+        self._alone = FileWriter(self._reader, target, manner)
 
     def start(self, jobs: Iterable[Job]) -> None:
         """Begin with ``jobs``; :meth:`results` gives what comes of them. The crew is not busy when this is called."""
         listed = list(jobs)
         if self._count > 1 and self._pool is None and not _is_little(listed):
             self._pool = self._stack.enter_context(
-                WorkerPool(self._count, serve, self._reader, self._target, self._sparse)
+                WorkerPool(self._count, serve, self._reader, self._target, self._manner)
             )
         self._waiting = deque(listed)
         if self._pool is not None:
@@ -65,7 +64,7 @@ class Crew:
         """What has been done meanwhile; when patient, at least one result if there are any to come."""
         if self._pool is None:
             if self._waiting:
-                yield self._do_alone(self._waiting.popleft())
+                yield self._alone.do(self._waiting.popleft())
         elif self.is_busy:
             for worker in self._pool.ready(None if patiently else 0):
                 result: Result = worker.receive()
@@ -83,9 +82,6 @@ class Crew:
         """Write one blob that the parent has read itself."""
         return self._alone.write_blob(targets, content)
 
-    def _do_alone(self, job: Job) -> Result:
-        return self._alone.compare(job) if isinstance(job, CompareJob) else self._alone.write(job)
-
     def _give(self, worker: Worker) -> None:
         if self._waiting:
             worker.send(self._waiting.popleft())
@@ -98,6 +94,9 @@ def _is_little(jobs: list[Job]) -> bool:
         if isinstance(job, CompareJob):
             files += 1
             size += sum(length for _, length in job.blobs)
+        elif isinstance(job, CopyJob):
+            files += 1
+            size += sum(length for _, length in job.parts)
         else:
             files += sum(map(len, job.targets))
             size += sum(blob.plain_length or blob.length for blob in job.stretch.blobs)

@@ -1,12 +1,13 @@
 """What a restore would do: the same walk as the restore itself, without touching anything."""
 
+import os
 import stat
 from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from pivori.engine.restore.deletion import check_deletion, extra_entries, extra_entries_at_top
-from pivori.engine.restore.items import DirectoryItem, FileItem, LeaveItem
+from pivori.engine.restore.deletion import check_deletion, extra_entries, extra_entries_at_top, is_obstructed
+from pivori.engine.restore.items import DirectoryItem, FileItem, LeaveItem, OtherItem
 from pivori.engine.restore.request import RestoreRequest, items_of
 from pivori.host import TargetTree
 from pivori.repository import Repository
@@ -19,7 +20,9 @@ class Action(Enum):
     UPDATE = "update"
     """Something of the same kind is there: its content is compared, and what differs is written."""
     REPLACE = "replace"
-    """Something of another kind is in the way and is removed first."""
+    """Something of another kind is in the way and makes room for it."""
+    OBSTRUCTED = "obstructed"
+    """A folder with something in it is in the way and stays, so this is not restored."""
     DELETE = "delete"
 
 
@@ -45,7 +48,7 @@ def plan_restore(repository: Repository, request: RestoreRequest) -> Iterator[Pl
                 continue
             status = target.status(item.path) if target is not None else None
             size = item.size if isinstance(item, FileItem) else 0
-            yield PlannedAction(_action(item, status.st_mode if status else None), item.path, size)
+            yield PlannedAction(_action(item, status, target, request), item.path, size)
             if not (request.delete and target is not None and isinstance(item, DirectoryItem) and item.whole):
                 continue
             if status is not None and stat.S_ISDIR(status.st_mode):
@@ -56,11 +59,17 @@ def plan_restore(repository: Repository, request: RestoreRequest) -> Iterator[Pl
             target.close()
 
 
-def _action(item: object, mode: int | None) -> Action:
-    if mode is None:
+def _action(
+    item: FileItem | DirectoryItem | OtherItem,
+    status: os.stat_result | None,
+    target: TargetTree | None,
+    request: RestoreRequest,
+) -> Action:
+    if status is None or target is None:
         return Action.CREATE
     if isinstance(item, DirectoryItem):
-        return Action.UPDATE if stat.S_ISDIR(mode) else Action.REPLACE
-    if isinstance(item, FileItem):
-        return Action.UPDATE if stat.S_ISREG(mode) else Action.REPLACE
-    return Action.REPLACE
+        return Action.UPDATE if stat.S_ISDIR(status.st_mode) else Action.REPLACE
+    if isinstance(item, FileItem) and stat.S_ISREG(status.st_mode):
+        return Action.UPDATE
+    stays = not request.delete and is_obstructed(target, item.path, status)
+    return Action.OBSTRUCTED if stays else Action.REPLACE

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pivori.engine.restore.items import FileItem
-from pivori.engine.restore.writing import CompareJob, Piece, WholeFile, WriteJob
+from pivori.engine.restore.writing import CompareJob, CopyJob, Piece, WholeFile, WriteJob
 from pivori.repository import BlobId, BlobKind, Index, PackId, WantedBlob, stretches
 
 FILES_PER_WINDOW: Final = 8192
@@ -19,10 +19,15 @@ _ID: Final = 32
 
 @dataclass
 class OpenFile:
-    """A file that is written in pieces: how many are missing, and whether it was there before."""
+    """A file that takes several steps: its size, how many pieces are missing, and the path it has until it is whole.
+
+    Without ``partial`` its content is in place already.
+    """
 
     item: FileItem
-    missing: int
+    size: int
+    missing: int = 0
+    partial: bytes | None = None
     failed: bool = False
 
 
@@ -47,7 +52,7 @@ class WindowPlan:
     """What a window comes to: files in pieces by number, jobs, and files that lack blobs."""
 
     open_files: dict[int, OpenFile] = field(default_factory=dict)
-    jobs: list[WriteJob] = field(default_factory=list)
+    jobs: list[WriteJob | CopyJob] = field(default_factory=list)
     lacking: list[FileItem] = field(default_factory=list)
     bytes_in_place: int = 0
     files_in_place: int = 0
@@ -60,22 +65,24 @@ def compare_jobs(window: Window, index: Index) -> Iterator[CompareJob]:
         yield CompareJob(number, item.path, blobs)
 
 
-def plan_window(
-    window: Window, in_place: dict[int, bytes], index: Index, make_file: Callable[[FileItem, int], bool]
-) -> WindowPlan:
-    """Sort the missing blobs by pack. ``in_place`` says for each existing file which blobs need not be written.
+Begin = Callable[[FileItem, int], bytes | None]
+"""Begins a file of this size; returns the path that it has until it is whole, or None when that failed."""
 
-    ``make_file`` makes (or resizes) a file that is written in pieces, given its true size; false when it failed.
-    """
+
+def plan_window(window: Window, in_place: dict[int, bytes], index: Index, begin: Begin) -> WindowPlan:
+    """Sort the missing blobs by pack. ``in_place`` says for each existing file which blobs need not be written."""
     plan = WindowPlan()
     wanted: _Wanted = {}
     for item in window.new:
         if len(item.content) == _ID:
             _want(item, BlobId(item.content), WholeFile(item.path, item.metadata), wanted, plan, index)
         else:
-            _want_pieces(item, b"", wanted, plan, index, make_file)
+            _want_pieces(item, b"", wanted, plan, index, begin)
     for number, item in enumerate(window.existing):
-        _want_pieces(item, in_place[number], wanted, plan, index, make_file)
+        if len(item.content) == _ID and not in_place[number][0]:
+            _want(item, BlobId(item.content), WholeFile(item.path, item.metadata), wanted, plan, index)
+        else:
+            _want_pieces(item, in_place[number], wanted, plan, index, begin)
     for pack, blobs in wanted.items():
         for stretch in stretches(pack, [blob for blob, _ in blobs.values()]):
             plan.jobs.append(WriteJob(stretch, [blobs[blob.id][1] for blob in stretch.blobs]))
@@ -102,32 +109,48 @@ def _want(
 
 
 def _want_pieces(
-    item: FileItem,
-    in_place: bytes,
-    wanted: _Wanted,
-    plan: WindowPlan,
-    index: Index,
-    make_file: Callable[[FileItem, int], bool],
+    item: FileItem, in_place: bytes, wanted: _Wanted, plan: WindowPlan, index: Index, begin: Begin
 ) -> None:
     blobs = blob_ids(item.content)
     lengths = [index.content_length(BlobKind.DATA, blob) for blob in blobs]
     if None in lengths:
         plan.lacking.append(item)
         return
-    size = sum(length or 0 for length in lengths)
-    if not make_file(item, size):
+    known = [length or 0 for length in lengths]
+    number, size = len(plan.open_files), sum(known)
+    if in_place and all(in_place):
+        plan.open_files[number] = OpenFile(item, size)
+        plan.bytes_in_place += size
+        plan.files_in_place += 1
         return
-    number = len(plan.open_files)
+    partial = begin(item, size)
+    if partial is None:
+        return
     missing = offset = 0
-    for position, (blob, length) in enumerate(zip(blobs, lengths, strict=True)):
-        if not in_place or not in_place[position]:
-            _want(item, blob, Piece(number, item.path, offset, fresh=not in_place), wanted, plan, index)
-            missing += 1
+    parts: list[tuple[int, int]] = []
+    for blob, length, is_there in zip(blobs, known, in_place or bytes(len(blobs)), strict=True):
+        if is_there:
+            parts.append((offset, length))
         else:
-            plan.bytes_in_place += length or 0
-        offset += length or 0
-    plan.files_in_place += not missing
-    plan.open_files[number] = OpenFile(item, missing)
+            _want(item, blob, Piece(number, partial, offset), wanted, plan, index)
+            missing += 1
+        offset += length
+    if parts:
+        plan.jobs.append(CopyJob(number, item.path, partial, _joined(parts)))
+        plan.bytes_in_place += sum(length for _, length in parts)
+    plan.open_files[number] = OpenFile(item, size, missing + bool(parts), partial)
+
+
+def _joined(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Neighbouring parts as one."""
+    joined = parts[:1]
+    for offset, length in parts[1:]:
+        start, so_far = joined[-1]
+        if start + so_far == offset:
+            joined[-1] = (start, so_far + length)
+        else:
+            joined.append((offset, length))
+    return joined
 
 
 def blob_ids(content: bytes) -> list[BlobId]:

@@ -1,9 +1,11 @@
 """Writing restored files: the byte work of a restore, in a worker process or in the parent.
 
 A job is a stretch of one pack: it is read at once, each blob is opened once and written to every place that wants it.
-A file of one blob is created, filled and finished in one go.
+A file of one blob is created, filled and finished in one go. One of several is filled in any order under the name that
+it has until the parent completes it, and what an existing file has of it already is copied there.
 """
 
+import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from pivori.engine.restore.items import Metadata
 from pivori.errors import PivoriError
-from pivori.host import Problem, TargetTree, write_sparse
+from pivori.host import Problem, TargetTree, copy_range, write_sparse
 from pivori.repository import BlobId, BlobReader, PackId, Stretch, WantedBlob
 from pivori.storage import StorageError
 from pivori.translation import N_, Phrase
@@ -29,15 +31,11 @@ class WholeFile(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A place in a file that is there already: the file's number, its path, and the offset in bytes.
-
-    ``fresh`` says that the place reads as zeros, so that zeros need not be written.
-    """
+    """A place in a file that was begun: the file's number, the path it has meanwhile, and the offset in bytes."""
 
     number: int
     path: bytes
     offset: int
-    fresh: bool
 
 
 class WriteJob(NamedTuple):
@@ -76,6 +74,22 @@ class CompareJob(NamedTuple):
     blobs: list[tuple[BlobId, int]]
 
 
+class CopyJob(NamedTuple):
+    """Parts, as offset and length, of the file at ``source`` to copy into a file that was begun, to the same place."""
+
+    number: int
+    source: bytes
+    path: bytes
+    parts: list[tuple[int, int]]
+
+
+class Manner(NamedTuple):
+    """How files are written: ``sparse`` with holes for zeros, ``replace`` also where a full folder is in the way."""
+
+    sparse: bool
+    replace: bool
+
+
 class FileProblem(NamedTuple):
     """A file that could not be restored as it should, and why."""
 
@@ -85,7 +99,7 @@ class FileProblem(NamedTuple):
 
 @dataclass
 class WriteResult:
-    """What came of a job. ``pieces`` counts per file number the pieces that are written."""
+    """What came of a job. Of files in pieces, by their number: how many are written, and why one could not be."""
 
     last_path: bytes = b""
     files: int = 0
@@ -93,7 +107,7 @@ class WriteResult:
     pieces: dict[int, int] = field(default_factory=dict)
     failed: list[FileProblem] = field(default_factory=list)
     problems: list[FileProblem] = field(default_factory=list)
-    failed_numbers: list[int] = field(default_factory=list)
+    failed_pieces: dict[int, str] = field(default_factory=dict)
     unreadable: list[tuple[BlobId, list[WholeFile | Piece]]] = field(default_factory=list)
 
 
@@ -105,17 +119,26 @@ class CompareResult:
     in_place: bytes
 
 
+Job = WriteJob | CompareJob | CopyJob
+Result = WriteResult | CompareResult
+
+
 class FileWriter:
     """Carries out jobs in one target."""
 
-    def __init__(self, reader: BlobReader, target: TargetTree, *, sparse: bool) -> None:
+    def __init__(self, reader: BlobReader, target: TargetTree, manner: Manner) -> None:
         self._reader = reader
         self._target = target
-        self._sparse = sparse
+        self._manner = manner
         self._open: tuple[bytes, int] | None = None
 
-    def write(self, job: WriteJob) -> WriteResult:
-        """Write a job's blobs. What goes wrong is in the result."""
+    def do(self, job: Job) -> Result:
+        """Carry out a job. What goes wrong is in the result."""
+        if isinstance(job, CompareJob):
+            return self._compare(job)
+        return self._copy(job) if isinstance(job, CopyJob) else self._write(job)
+
+    def _write(self, job: WriteJob) -> WriteResult:
         result = WriteResult()
         try:
             contents = self._reader.read(job.stretch)
@@ -144,7 +167,25 @@ class FileWriter:
             self._close()
         return result
 
-    def compare(self, job: CompareJob) -> CompareResult:
+    def _copy(self, job: CopyJob) -> WriteResult:
+        """Take over what an existing file has of its new content."""
+        result = WriteResult()
+        try:
+            source = self._target.open_for_reading(job.source)
+            try:
+                destination = self._descriptor(job.path)
+                for offset, length in job.parts:
+                    copy_range(source, destination, offset, length)
+                result.pieces[job.number] = 1
+            finally:
+                os.close(source)
+        except OSError as error:
+            result.failed_pieces[job.number] = reason_of(error)
+        finally:
+            self._close()
+        return result
+
+    def _compare(self, job: CompareJob) -> CompareResult:
         """Find out which blobs of an existing file are in place."""
         in_place = bytearray(len(job.blobs))
         with suppress(OSError):
@@ -172,24 +213,29 @@ class FileWriter:
                 result.bytes += len(content)
             except (OSError, PivoriError) as error:
                 self._fail([target], reason_of(error), result)
-        result.last_path = targets[-1].path
+            if isinstance(target, WholeFile):
+                result.last_path = target.path
 
     def _write_whole(self, file: WholeFile, content: bytes) -> list[Problem]:
         mode, uid, gid, atime_ns, mtime_ns, attributes, user, group = file.metadata
-        if not self._sparse:
-            return self._target.write_small_file(
-                file.path, content, mode, uid, gid, atime_ns, mtime_ns, attributes, user, group
-            )
-        descriptor = self._target.create_file(file.path, size_hint=len(content))
-        try:
-            write_sparse(descriptor, memoryview(content), 0)
-            return self._target.finish_file(descriptor, file.path, **file.metadata._asdict())
-        finally:
-            os.close(descriptor)
+        return self._target.write_small_file(
+            file.path,
+            content,
+            mode,
+            uid,
+            gid,
+            atime_ns,
+            mtime_ns,
+            attributes,
+            user,
+            group,
+            replace=self._manner.replace,
+            sparse=self._manner.sparse,
+        )
 
     def _write_piece(self, piece: Piece, content: bytes) -> None:
         descriptor = self._descriptor(piece.path)
-        if self._sparse and piece.fresh:
+        if self._manner.sparse:
             write_sparse(descriptor, memoryview(content), piece.offset)
             return
         view, offset = memoryview(content), piece.offset
@@ -205,7 +251,7 @@ class FileWriter:
             self._close()
         descriptor = self._target.open_for_update(path)
         if descriptor is None:
-            raise FileNotFoundError(2, "it is no longer the file that the restore made")
+            raise FileNotFoundError(errno.ENOENT, N_("its unfinished part was removed or replaced meanwhile"))
         self._open = (path, descriptor)
         return descriptor
 
@@ -217,9 +263,10 @@ class FileWriter:
     @staticmethod
     def _fail(targets: list[WholeFile | Piece], reason: str, result: WriteResult) -> None:
         for target in targets:
-            result.failed.append(FileProblem(target.path, reason))
             if isinstance(target, Piece):
-                result.failed_numbers.append(target.number)
+                result.failed_pieces[target.number] = reason
+            else:
+                result.failed.append(FileProblem(target.path, reason))
 
 
 def _digest(descriptor: int, offset: int, length: int) -> bytes:
@@ -243,8 +290,8 @@ def reason_of(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def serve(connection: "Connection[Any, Any]", reader: BlobReader, target: TargetTree, sparse: bool) -> None:
+def serve(connection: "Connection[Any, Any]", reader: BlobReader, target: TargetTree, manner: Manner) -> None:
     """The life of a worker process: jobs in, results out, until the parent hangs up."""
-    writer = FileWriter(reader, target, sparse=sparse)
+    writer = FileWriter(reader, target, manner)
     while (job := connection.recv()) is not None:
-        connection.send(writer.compare(job) if isinstance(job, CompareJob) else writer.write(job))
+        connection.send(writer.do(job))
