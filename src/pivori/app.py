@@ -68,11 +68,12 @@ class RepositoryExists(AlreadyExists):
 
 
 class ConfigMissing(PivoriError):
-    """The place holds parts of a repository, but no config: making a new one would hide what is left of it."""
+    """The place holds parts of a repository, but no config: it cannot be opened, and a new one would hide what is left."""
 
     code = "config-missing"
     message = N_("{location} holds what is left of a repository, without its file `config`.")
     hint = N_("Restore the file `config` from a copy, or choose an empty place for a new repository.")
+    exit_status = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +152,8 @@ class App:
         """The repository, opened and locked as ``access`` needs it, with its index loaded unless ``index`` is false.
 
         With ``confirm_later`` the caller calls ``lock.confirm()`` before it writes anything; until then the wait for
-        other lockers goes on beside its reading. Raises NoRepository, WrongPassword, RepositoryLocked, LockNeeded and
-        what :meth:`password` raises.
+        other lockers goes on beside its reading. Raises NoRepository, ConfigMissing, ConfigDamaged, WrongPassword,
+        RepositoryLocked, LockNeeded and what :meth:`password` raises.
         """
         if access in (Access.APPEND, Access.CHANGE) and not self.settings.lock:
             raise LockNeeded()
@@ -174,6 +175,8 @@ class App:
         For the default repository the key file is made too, unless a password comes from elsewhere.
         """
         storage = self.storage()
+        if self._is_there():
+            raise RepositoryExists(location=storage.location)
         self._refuse_remains(storage)
         source = self.settings.password
         key_file = source.path if source.kind is PasswordFrom.KEY_FILE else None
@@ -214,14 +217,13 @@ class App:
         return True
 
     def _demand_config(self, storage: Storage) -> None:
-        """Say that there is no repository before anybody is asked for its password."""
+        """Say that there is no repository, or only what is left of one, before anybody is asked for its password."""
         if not self._is_there():
+            self._refuse_remains(storage)
             raise NoRepository(location=storage.location)
 
     def _refuse_remains(self, storage: Storage) -> None:
-        """Refuse a place where a repository is, or was."""
-        if self._is_there():
-            raise RepositoryExists(location=storage.location)
+        """Refuse a place where a repository was."""
         for kind in (Kind.SNAPSHOT, Kind.INDEX):
             with suppress(NotFound):  # what a medium says where nothing was ever made
                 if next(iter(storage.list(kind)), None) is not None:

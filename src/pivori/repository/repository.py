@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pivori.errors import PivoriError
 from pivori.repository.compression import DamagedFrame, decompress
-from pivori.repository.config import Config, decode_config, encode_config, new_config
+from pivori.repository.config import Config, ConfigDamaged, decode_config, encode_config, new_config
 from pivori.repository.crypto import Box, MasterKey, Tampered
 from pivori.repository.ids import BlobId, BlobKind, is_object_name
 from pivori.repository.index import Index, IndexDamaged, IndexedPack, decode_index
@@ -114,12 +114,12 @@ class Repository:
         damage: PivoriError | None = None
         for key in open_keys(storage, password, on_damage=on_damage):
             try:
-                config = decode_config(load_config(storage, key.master))
-            except ObjectDamaged as error:
+                plain = load_config(storage, key.master)
+            except ConfigDamaged as error:
                 # The config is damaged, or this key was made for another one: then a further key fits.
                 damage = damage or error
                 continue
-            return cls(storage, config, key.master, key.name)
+            return cls(storage, decode_config(plain), key.master, key.name)
         raise damage or WrongPassword(location=storage.location)
 
     # Index
