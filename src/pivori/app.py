@@ -68,7 +68,7 @@ class RepositoryExists(AlreadyExists):
 
 
 class ConfigMissing(PivoriError):
-    """The place holds parts of a repository, but no config: it cannot be opened, and a new one would hide what is left."""
+    """The place holds parts of a repository, but no config: a new one would hide what is left of it."""
 
     code = "config-missing"
     message = N_("{location} holds what is left of a repository, without its file `config`.")
@@ -162,6 +162,7 @@ class App:
         if access is Access.READ:
             storage = ReadOnlyStorage(storage, allow_locks=True)
         repository = Repository.open(storage, self.password().reveal(), on_damage=self._on_damage)
+        repository.remember(self.settings.cache_directory)
         with self._locked(repository, access, confirm_later) as lock:
             if index:
                 repository.load_index(self.settings.cache_directory)
@@ -189,6 +190,7 @@ class App:
             username=self.identity.username,
             hostname=self.identity.hostname,
             created=format_time(self.clock.now_ns()),
+            cache_directory=self.settings.cache_directory,
         )
         return Created(id=repository.id, location=storage.location, key_file=key_file)
 

@@ -12,7 +12,16 @@ from typing import Final, NamedTuple, Protocol
 
 from pivori.engine.patterns import Pattern, Verdicts
 from pivori.errors import PivoriError
-from pivori.repository import BlobKind, Node, PackId, Repository, parse_moment, parse_time, raw_name
+from pivori.repository import (
+    BlobKind,
+    Node,
+    PackId,
+    Repository,
+    demand_reachable,
+    parse_moment,
+    parse_time,
+    raw_name,
+)
 from pivori.translation import N_
 
 _SECOND: Final = 1_000_000_000
@@ -175,7 +184,7 @@ class Search:
         if (tree, b"") in self._known:
             yield from self._again((tree, b""))
             return
-        stack = [self._frame((tree, b""))]
+        stack = [self._frame((tree, b""), 0)]
         while stack:
             key, nodes, found = stack[-1]
             node = next(nodes, None)
@@ -193,13 +202,14 @@ class Search:
                 continue
             below = node.subtree, path
             if below not in self._known:
-                stack.append(self._frame(below))
+                stack.append(self._frame(below, len(stack)))
             elif self._known[below]:
                 found.append(_Below(below))
                 yield from self._again(below)
 
-    def _frame(self, key: tuple[str, bytes]) -> _Frame:
+    def _frame(self, key: tuple[str, bytes], levels: int) -> _Frame:
         try:
+            demand_reachable(levels, key[1])
             nodes = self._repository.read_tree(key[0])
         except PivoriError as error:
             self._on_damage(key[1] or b"/", error)

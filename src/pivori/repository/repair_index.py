@@ -195,6 +195,9 @@ def all_packs(repository: Repository) -> Iterator[tuple[str, IndexedPack]]:
 def remove_objects(repository: Repository, kind: Kind, names: Iterable[str], before_write: Callable[[], None]) -> None:
     """Remove objects, which may be gone already; what was stored before is durable first, and so are the removals."""
     repository.storage.sync()
+    if kind is Kind.SNAPSHOT:
+        names = list(names)
+        repository.last_seen.strike(names)
     for name in names:
         before_write()
         with suppress(NotFound):
