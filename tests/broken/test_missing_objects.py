@@ -2,14 +2,17 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pivori.repository.check_findings import FindingKind
+from pivori.repository.keyring import add_password
 from pivori.storage import Kind
-from tests.broken.planting import flip, truncate
+from tests.broken.planting import Planted, brief, flip, only, truncate
 from tests.conftest import Pivori
 
 PASSWORD = "the password"
@@ -203,61 +206,59 @@ CUTS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("how", CUTS)
-def test_a_truncated_snapshot(kept: Kept, how: str) -> None:
-    name = kept.names(Kind.SNAPSHOT)[0]
-    CUTS[how](kept.file(Kind.SNAPSHOT, name))
-    assert kept.found("--read-data") == [("damage", "snapshot-damaged", f"snapshots/{name}")]
+def test_a_truncated_snapshot(planted: Planted, how: str) -> None:
+    name = planted.names(Kind.SNAPSHOT)[0]
+    CUTS[how](planted.file(Kind.SNAPSHOT, name))
+    assert brief(planted.verify(read_data=True)) == [("snapshot-damaged", f"snapshots/{name}")]
 
 
 @pytest.mark.parametrize("how", CUTS)
-def test_a_truncated_key(kept: Kept, how: str) -> None:
-    name = kept.add_key()
-    CUTS[how](kept.file(Kind.KEY, name))
-    assert kept.found("--read-data") == [("damage", "key-damaged", f"keys/{name}")]
+def test_a_truncated_key(planted: Planted, how: str) -> None:
+    name = add_password(planted.repository, "other", username="u", hostname="h", created="2025-11-08T12:00:00Z")
+    assert planted.verify().findings == ()
+    CUTS[how](planted.file(Kind.KEY, name))
+    assert brief(planted.verify(read_data=True)) == [("key-damaged", f"keys/{name}")]
 
 
 @pytest.mark.parametrize("how", CUTS)
-def test_a_truncated_index(kept: Kept, how: str) -> None:
+def test_a_truncated_index(planted: Planted, how: str) -> None:
     """Its packs are in no index then, which is said as hints."""
-    name = kept.names(Kind.INDEX)[0]
-    CUTS[how](kept.file(Kind.INDEX, name))
-    found = kept.found("--read-data")
-    assert [each for each in found if each[0] == "damage"] == [("damage", "index-damaged", f"index/{name}")]
-    assert {kind for severity, kind, _ in found if severity == "hint"} == {"pack-not-indexed"}
+    name = planted.names(Kind.INDEX)[0]
+    CUTS[how](planted.file(Kind.INDEX, name))
+    outcome = planted.verify(read_data=True)
+    assert only(outcome).object == f"index/{name}"
+    assert only(outcome).kind == FindingKind.INDEX_DAMAGED
+    assert {hint.kind for hint in outcome.hints} == {FindingKind.PACK_NOT_INDEXED}
 
 
-def error(kept: Kept, command: str, expect: int) -> dict[str, Any]:
+def error(planted: Planted, pivori: Pivori, *words: str | Path, expect: int) -> dict[str, Any]:
     """What a command says about its failure."""
-    words = {"verify": ("verify",), "backup": ("backup", kept.source), "restore": ("restore", "latest", "--in-place")}
-    result = kept.program(*words[command], "-r", kept.path, "--json", expect=expect, PIVORI_PASSWORD=PASSWORD)
+    result = pivori(*words, "-r", planted.path, "--json", expect=expect, PIVORI_PASSWORD="x")
     (said,) = [json.loads(line) for line in result.stderr.splitlines()]
     return dict(said)
 
 
-@pytest.mark.parametrize("command", ["verify", "backup", "restore"])
-@pytest.mark.parametrize("how", [*CUTS, "flip"])
-def test_a_damaged_config(kept: Kept, how: str, command: str) -> None:
+@pytest.mark.parametrize("how", [*CUTS, "flip", "far too large"])
+def test_a_damaged_config(planted: Planted, how: str, pivori: Pivori) -> None:
     """Only a copy helps, so nobody is sent to `repair`."""
-    (CUTS | {"flip": lambda file: flip(file, 40)})[how](kept.path / "config")
-    said = error(kept, command, expect=1)
+    others = {"flip": lambda file: flip(file, 40), "far too large": lambda file: os.truncate(file, 8 << 30)}
+    (CUTS | others)[how](planted.path / "config")
+    said = error(planted, pivori, "verify", expect=1)
     assert said["name"] == "config-damaged"
     assert "repair" not in said["hint"]
 
 
-def test_a_config_that_is_far_too_large(kept: Kept) -> None:
-    with (kept.path / "config").open("ab") as file:
-        file.truncate(8 << 30)
-    assert error(kept, "verify", expect=1)["name"] == "config-damaged"
-
-
-@pytest.mark.parametrize("command", ["verify", "backup", "restore"])
-def test_a_missing_config(kept: Kept, command: str) -> None:
+@pytest.mark.parametrize("command", ["verify", "backup .", "restore latest --in-place"])
+def test_a_missing_config(planted: Planted, pivori: Pivori, command: str) -> None:
     """Nobody is told to make a repository where one is."""
-    (kept.path / "config").unlink()
-    said = error(kept, command, expect=10)
+    (planted.path / "config").unlink()
+    said = error(planted, pivori, *command.split(), expect=10)
     assert said["name"] == "config-missing"
     assert "init" not in said["hint"]
-    for kind in (Kind.SNAPSHOT, Kind.INDEX):
-        for name in kept.names(kind):
-            kept.file(kind, name).unlink()
-    assert error(kept, command, expect=10)["name"] == "no-repository"
+
+
+def test_a_folder_of_keys_alone_is_no_repository(planted: Planted, pivori: Pivori) -> None:
+    """What an interrupted `init` leaves."""
+    for name in ("config", "snapshots", "index"):
+        subprocess.run(["rm", "-r", planted.path / name], check=True)
+    assert error(planted, pivori, "verify", expect=10)["name"] == "no-repository"
