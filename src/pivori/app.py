@@ -68,11 +68,12 @@ class RepositoryExists(AlreadyExists):
 
 
 class ConfigMissing(PivoriError):
-    """The place holds parts of a repository, but no config: making a new one would hide what is left of it."""
+    """The place holds parts of a repository, but no config: a new one would hide what is left of it."""
 
     code = "config-missing"
     message = N_("{location} holds what is left of a repository, without its file `config`.")
     hint = N_("Restore the file `config` from a copy, or choose an empty place for a new repository.")
+    exit_status = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +152,8 @@ class App:
         """The repository, opened and locked as ``access`` needs it, with its index loaded unless ``index`` is false.
 
         With ``confirm_later`` the caller calls ``lock.confirm()`` before it writes anything; until then the wait for
-        other lockers goes on beside its reading. Raises NoRepository, WrongPassword, RepositoryLocked, LockNeeded and
-        what :meth:`password` raises.
+        other lockers goes on beside its reading. Raises NoRepository, ConfigMissing, ConfigDamaged, WrongPassword,
+        RepositoryLocked, LockNeeded and what :meth:`password` raises.
         """
         if access in (Access.APPEND, Access.CHANGE) and not self.settings.lock:
             raise LockNeeded()
@@ -161,6 +162,7 @@ class App:
         if access is Access.READ:
             storage = ReadOnlyStorage(storage, allow_locks=True)
         repository = Repository.open(storage, self.password().reveal(), on_damage=self._on_damage)
+        repository.remember(self.settings.cache_directory)
         with self._locked(repository, access, confirm_later) as lock:
             if index:
                 repository.load_index(self.settings.cache_directory)
@@ -174,6 +176,8 @@ class App:
         For the default repository the key file is made too, unless a password comes from elsewhere.
         """
         storage = self.storage()
+        if self._is_there():
+            raise RepositoryExists(location=storage.location)
         self._refuse_remains(storage)
         source = self.settings.password
         key_file = source.path if source.kind is PasswordFrom.KEY_FILE else None
@@ -186,6 +190,7 @@ class App:
             username=self.identity.username,
             hostname=self.identity.hostname,
             created=format_time(self.clock.now_ns()),
+            cache_directory=self.settings.cache_directory,
         )
         return Created(id=repository.id, location=storage.location, key_file=key_file)
 
@@ -214,14 +219,13 @@ class App:
         return True
 
     def _demand_config(self, storage: Storage) -> None:
-        """Say that there is no repository before anybody is asked for its password."""
+        """Say that there is no repository, or only what is left of one, before anybody is asked for its password."""
         if not self._is_there():
+            self._refuse_remains(storage)
             raise NoRepository(location=storage.location)
 
     def _refuse_remains(self, storage: Storage) -> None:
-        """Refuse a place where a repository is, or was."""
-        if self._is_there():
-            raise RepositoryExists(location=storage.location)
+        """Refuse a place where a repository was."""
         for kind in (Kind.SNAPSHOT, Kind.INDEX):
             with suppress(NotFound):  # what a medium says where nothing was ever made
                 if next(iter(storage.list(kind)), None) is not None:

@@ -66,11 +66,11 @@ class Forger:
         """A directory's node, its tree stored."""
         return node(name, "dir", subtree=self.tree(*nodes, raw=raw))
 
-    def snapshot(self, *nodes: dict[str, Any], tree: str | None = None) -> str:
+    def snapshot(self, *nodes: dict[str, Any], tree: str | None = None, time: str = TIME) -> str:
         """Store a snapshot of a root tree of these nodes, and all that waits; its id."""
         root = tree or self.tree(*nodes)
         self.intake.flush()
-        return self.repository.save_snapshot(Snapshot(time=TIME, tree=root, paths=["/src"], hostname="h"))
+        return self.repository.save_snapshot(Snapshot(time=time, tree=root, paths=["/src"], hostname="h"))
 
     def object(self, kind: Kind, plain: bytes) -> str:
         """Store a sealed object with any content; its name."""

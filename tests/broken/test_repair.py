@@ -7,7 +7,7 @@ import pytest
 
 from pivori.engine.repair import IndexNotSound, SnapshotRepair, SnapshotRepairOutcome, SnapshotRepairRequest
 from pivori.engine.repair_trees import ChangeKind
-from pivori.repository import BlobId, BlobKind, Intake, WriterSettings
+from pivori.repository import BlobId, BlobKind, Intake, PackId, WriterSettings
 from pivori.repository.index import encode_index
 from pivori.repository.repair_index import IndexRepair, IndexRepairPlan
 from pivori.repository.repair_packs import AmbiguousPack, PackNotFound, PackRepair, PackRepairPlan
@@ -108,21 +108,65 @@ def test_repair_index_drops_packs_that_are_gone(planted: Planted, newest_restic:
     newest_restic.check(planted.path, password_file)
 
 
-def test_repair_index_merges_what_is_listed_twice_or_in_parts(
-    planted: Planted, newest_restic: Restic, password_file: Path
-) -> None:
-    name = planted.names(Kind.INDEX)[-1]
+def list_in_parts(planted: Planted) -> PackId:
+    """List one pack twice, and another in three parts that overlap; returns the one in parts."""
+    name = planted.names(Kind.INDEX)[0]
+    for other in planted.names(Kind.INDEX):
+        if len(list(planted.repository.read_index(other))) > len(list(planted.repository.read_index(name))):
+            name = other
     packs = list(planted.repository.read_index(name))
     split = max(packs, key=lambda each: len(each.blobs))
     whole = next(pack for pack in packs if pack.id != split.id)
-    assert len(split.blobs) > 1
-    planted.repository.objects.save_unpacked(Kind.INDEX, encode_index([(whole.id, whole.blobs)]))
+    assert len(split.blobs) > 2
     rest = [(pack.id, pack.blobs if pack.id != split.id else pack.blobs[:1]) for pack in packs]
-    planted.repository.objects.save_unpacked(Kind.INDEX, encode_index(rest))
-    planted.repository.objects.save_unpacked(Kind.INDEX, encode_index([(split.id, split.blobs[1:])]))
+    for listed in (
+        [(whole.id, whole.blobs)],
+        rest,
+        [(split.id, split.blobs[1:])],
+        [(split.id, split.blobs[:2])],
+    ):
+        planted.repository.objects.save_unpacked(Kind.INDEX, encode_index(listed))
     planted.file(Kind.INDEX, name).unlink()
+    return split.id
+
+
+def test_repair_index_merges_what_is_listed_twice_or_in_parts(
+    planted: Planted, newest_restic: Restic, password_file: Path
+) -> None:
+    list_in_parts(planted)
     assert planted.verify(read_data=True).damage == []
     repair_index(planted)
+    assert planted.verify(read_data=True).findings == ()
+    newest_restic.check(planted.path, password_file)
+
+
+def test_repair_index_merges_the_parts_of_a_pack_whose_header_is_damaged(
+    planted: Planted, newest_restic: Restic, password_file: Path, tmp_path: Path
+) -> None:
+    """Only the index objects know where its blobs are, and each knows a part."""
+    pack = list_in_parts(planted).hex()
+    flip(planted.file(Kind.PACK, pack), -30)
+    plan = repair_index(planted)
+    assert plan.unreadable == (pack,)
+    assert [finding.name for finding in planted.verify(read_data=True).damage] == [pack]
+    assert repair_packs(planted, pack).lost == 0
+    assert planted.verify(read_data=True).findings == ()
+    newest_restic.check(planted.path, password_file)
+    assert restored_files(planted, newest_restic, password_file, tmp_path / "back") == source_files(planted)
+
+
+def test_repair_index_gives_up_nothing_where_two_lists_of_a_pack_contradict_each_other(
+    planted: Planted, newest_restic: Restic, password_file: Path
+) -> None:
+    """One of them says the truth, and nobody can tell which before the blobs are read."""
+    name = planted.names(Kind.INDEX)[0]
+    pack, blobs = max(planted.repository.read_index(name), key=lambda each: len(each.blobs))
+    for number in range(3):
+        wrong = [blob._replace(id=BlobId(bytes([number]) * 32)) for blob in blobs]
+        planted.repository.objects.save_unpacked(Kind.INDEX, encode_index([(pack, wrong)]))
+    flip(planted.file(Kind.PACK, pack.hex()), -30)
+    repair_index(planted)
+    repair_packs(planted, pack.hex())
     assert planted.verify(read_data=True).findings == ()
     newest_restic.check(planted.path, password_file)
 

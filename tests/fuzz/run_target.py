@@ -1,10 +1,15 @@
-"""Runs one fuzz target: ``python run_target.py NAME CORPUS RUNS``.
+"""Runs one fuzz target: ``python run_target.py NAME CORPUS RUNS [SEED]``.
 
 With atheris the inputs are guided by coverage; without it (no wheel for this Python or machine) seeds are mutated at
 random, always the same way. A finding ends the process with another status than 0, its input under ``CORPUS``.
+
+The target runs in a fork of this process. libFuzzer holds the peak of resident memory against its limit, and the
+kernel lets that number outlive ``exec``: started by a large process, a program begins with the peak of that one. A fork
+counts anew.
 """
 
 import importlib
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -32,9 +37,7 @@ def mutated(numbers: random.Random, seeds: list[bytes]) -> bytes:
             start = numbers.randint(0, len(other))
             data[place : place + 8] = other[start : start + numbers.randint(1, 32)]
         else:
-            data[place:place] = numbers.choice(
-                (b"\0", b"\xff\xff\xff\xff", b"[", b"{", b'"', b"9" * 20, b"-1", b"null")
-            )
+            data[place:place] = numbers.choice(INSERTED)
     return bytes(data[:LONGEST])
 
 
@@ -52,22 +55,33 @@ def without_guidance(target: Callable[[bytes], None], corpus: Path, runs: int) -
             raise
 
 
-def main() -> None:
-    """Run the target that the command line names."""
-    name, corpus, runs = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+def fuzz(name: str, corpus: Path, runs: int, seed: int) -> None:
+    """Run a target in this process, which may end in it."""
     try:
         atheris = importlib.import_module("atheris")
-    except ImportError:
+    except ImportError as error:
+        print(f"not guided by coverage: {error}", file=sys.stderr)
         without_guidance(importlib.import_module("tests.fuzz.targets").TARGETS[name], corpus, runs)
         return
     with atheris.instrument_imports(include=["pivori.repository"]):
         targets = importlib.import_module("tests.fuzz.targets")
-    options = [f"-runs={runs}", "-seed=1", f"-max_len={LONGEST}", "-rss_limit_mb=1024", "-timeout=20",
+    options = [f"-runs={runs}", f"-seed={seed}", f"-max_len={LONGEST}", "-rss_limit_mb=1024", "-timeout=20",
                f"-artifact_prefix={corpus}/", "-verbosity=0", "-print_final_stats=1", str(corpus)]  # fmt: skip
     atheris.Setup([sys.argv[0], *options], targets.TARGETS[name])
     atheris.Fuzz()
 
 
+def main() -> int:
+    """Run the target that the command line names; its exit status."""
+    name, corpus, runs, *seed = sys.argv[1:]
+    sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+    child = os.fork()
+    if child == 0:
+        fuzz(name, Path(corpus), int(runs), int(seed[0]) if seed else 1)
+        return 0
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return status if status >= 0 else 128 - status
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

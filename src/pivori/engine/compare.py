@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from pivori.errors import PivoriError
-from pivori.repository import BlobId, BlobKind, Node, Repository, raw_name, references, tree_id
+from pivori.repository import BlobId, BlobKind, Node, Repository, demand_reachable, raw_name, references, tree_id
 
 OnDamage = Callable[[bytes, PivoriError], None]
 
@@ -103,7 +103,7 @@ class Comparison:
             if modifier:
                 yield Change(path, modifier, (new or old).type == "dir")  # type: ignore[union-attr]  # one is there
             below = self._below(old, new)
-            if below is not None:
+            if below is not None and self._is_reachable(len(stack), path):
                 stack.append(self._pairs(*below, path))
 
     def statistics(self) -> Statistics:
@@ -113,6 +113,14 @@ class Comparison:
         self._weigh(removed, self._statistics.removed)
         self._weigh(added, self._statistics.added)
         return self._statistics
+
+    def _is_reachable(self, levels: int, path: bytes) -> bool:
+        try:
+            demand_reachable(levels, path)
+        except PivoriError as error:
+            self._on_damage(path, error)
+            return False
+        return True
 
     def _pairs(self, before: str | None, after: str | None, path: bytes) -> Iterator[_Pair]:
         old, new = self._nodes(before, path), self._nodes(after, path)

@@ -39,6 +39,7 @@ def apply_forget(
     """
     removed: list[str] = []
     doomed = sorted(plan.remove, key=lambda snapshot: (snapshot.moment.ns, snapshot.id))
+    repository.last_seen.strike(snapshot.id for snapshot in doomed)
     for number, snapshot in enumerate(doomed):
         if number % _PER_CHECK == 0:
             before_write()

@@ -1,7 +1,7 @@
 """What a snapshot holds: a walk through its trees, and the verb ``ls``.
 
-The walk is iterative and keeps one directory per level, so neither the depth nor the size of a snapshot costs more
-than what is being looked at; entries come as they are read.
+The walk is iterative and keeps one directory per level, so the size of a snapshot costs no more than what is being
+looked at, and its depth is bounded; entries come as they are read.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pivori.engine.restore.items import find_subtree
 from pivori.errors import PivoriError
-from pivori.repository import Node, Repository, parse_time, raw_name
+from pivori.repository import Node, Repository, demand_reachable, parse_time, raw_name
 
 
 class Entry(NamedTuple):
@@ -29,7 +29,7 @@ class Order(StrEnum):
 
 
 OnDamage = Callable[[bytes, PivoriError], None]
-"""Hears of a directory that cannot be read: its path and why; the walk goes on without it."""
+"""Hears of a directory that cannot be read or lies too deep: its path and why; the walk goes on without it."""
 
 _KEYS: dict[Order, Callable[[Entry], int]] = {
     Order.SIZE: lambda entry: -entry.node.size,
@@ -54,7 +54,7 @@ def walk(
 
     ``enter`` is asked whether to go into the directory at a path.
     """
-    stack = [(iter(_read(repository, tree, above, on_damage)), above)]
+    stack = [(iter(_read(repository, tree, above, 0, on_damage)), above)]
     while stack:
         nodes, directory = stack[-1]
         node = next(nodes, None)
@@ -64,11 +64,12 @@ def walk(
         path = directory + b"/" + raw_name(node)
         yield Entry(path, node)
         if node.subtree is not None and node.type == "dir" and enter(path):
-            stack.append((iter(_read(repository, node.subtree, path, on_damage)), path))
+            stack.append((iter(_read(repository, node.subtree, path, len(stack), on_damage)), path))
 
 
-def _read(repository: Repository, tree: str, path: bytes, on_damage: OnDamage) -> list[Node]:
+def _read(repository: Repository, tree: str, path: bytes, levels: int, on_damage: OnDamage) -> list[Node]:
     try:
+        demand_reachable(levels, path)
         return repository.read_tree(tree)
     except PivoriError as error:
         on_damage(path or b"/", error)

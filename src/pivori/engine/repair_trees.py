@@ -6,7 +6,7 @@ that cannot be read. A file whose size is not that of its content gets the right
 keep their very bytes, so fields this program does not know survive.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -31,6 +31,8 @@ from pivori.repository import (
 
 SUFFIX: Final = b".repaired"
 _LONGEST_NAME: Final = 255
+_LONGEST_PATH: Final = 4096
+"""Longer paths are told without their middle: there may be many of them."""
 
 AddTree = Callable[[bytes], str]
 
@@ -68,8 +70,10 @@ class _Entry(NamedTuple):
 
 
 class _Frame(NamedTuple):
+    """A directory that is being mended. Only its name is kept: the paths of all levels together could be immense."""
+
     tree: str
-    path: bytes
+    name: bytes
     entries: list[_Entry]
     changes: list[Change]
     waiting: list[tuple[str, bytes]]
@@ -90,7 +94,7 @@ class TreeRepair:
     def mend(self, root: str) -> str | None:
         """The id of the mended tree, the same when nothing is wrong with it; None when it cannot be read at all.
 
-        Without recursion: trees may be deep.
+        Without recursion, and however deep the trees are: what is not followed would be lost.
         """
         stack: list[_Frame] = []
         self._enter(stack, root, b"")
@@ -99,42 +103,41 @@ class TreeRepair:
             if frame.waiting:
                 self._enter(stack, *frame.waiting.pop())
             else:
-                self._mended[frame.tree] = self._rebuild(frame)
+                self._mended[frame.tree] = self._rebuild(frame, stack)
                 stack.pop()
         return self._mended[root]
 
-    def _enter(self, stack: list[_Frame], tree: str, path: bytes) -> None:
+    def _enter(self, stack: list[_Frame], tree: str, name: bytes) -> None:
         if tree in self._mended:
             return
         try:
             content = self._repository.read_blob(BlobKind.TREE, BlobId(bytes.fromhex(tree)))
-            changes: list[Change] = []
-            entries = _entries(content, path, changes)
+            entries, removed = _entries(content)
         except (BlobMissing, BlobDamaged, TreeDamaged, ValueError):
             self._mended[tree] = None
             return
-        waiting = [
-            (entry.node.subtree, path + b"/" + entry.name) for entry in entries if entry.node.subtree is not None
-        ]
-        stack.append(_Frame(tree, path, entries, changes, waiting))
+        waiting = [(entry.node.subtree, entry.name) for entry in entries if entry.node.subtree is not None]
+        frame = _Frame(tree, name, entries, [], waiting)
+        stack.append(frame)
+        frame.changes.extend(Change(ChangeKind.ENTRY_REMOVED, _path(stack, each)) for each in removed)
 
-    def _rebuild(self, frame: _Frame) -> str:
+    def _rebuild(self, frame: _Frame, stack: Sequence[_Frame]) -> str:
         changes = frame.changes
         taken = {entry.name for entry in frame.entries}
         seen: set[bytes] = set()
         nodes: dict[bytes, bytes] = {}
         for entry in frame.entries:
-            path = frame.path + b"/" + entry.name
-            raw, change = self._mended_node(entry, path)
+            raw, change = self._mended_node(entry)
             name = entry.name
-            if raw is not None and (entry.name in seen or (change and change.kind is ChangeKind.FILE_SHORTENED)):
+            if raw is not None and (entry.name in seen or change is ChangeKind.FILE_SHORTENED):
                 name = _free_name(entry.name, taken)
                 taken.add(name)
-                change = Change(change.kind if change else ChangeKind.ENTRY_RENAMED, path, name)
+                change = change or ChangeKind.ENTRY_RENAMED
                 raw = _renamed(raw, name)
             seen.add(entry.name)
             if change is not None:
-                changes.append(change)
+                new_name = name if name != entry.name else b""
+                changes.append(Change(change, _path(stack, entry.name), new_name))
             if raw is not None:
                 nodes[name] = raw
         self.changes += changes
@@ -142,13 +145,13 @@ class TreeRepair:
             return frame.tree
         return self._add_tree(assemble_tree([nodes[name] for name in sorted(nodes)]))
 
-    def _mended_node(self, entry: _Entry, path: bytes) -> tuple[bytes | None, Change | None]:
+    def _mended_node(self, entry: _Entry) -> tuple[bytes | None, ChangeKind | None]:
         """The bytes of a node, the same object when nothing changes, and what was changed."""
         node = entry.node
         if node.subtree is not None:
             mended = self._mended[node.subtree]
             if mended is None:
-                return None, Change(ChangeKind.DIRECTORY_REMOVED, path)
+                return None, ChangeKind.DIRECTORY_REMOVED
             if mended == node.subtree:
                 return entry.raw, None
             old, new = b'"%s"' % node.subtree.encode(), b'"%s"' % mended.encode()
@@ -157,9 +160,9 @@ class TreeRepair:
             return encode_node(msgspec.structs.replace(node, subtree=mended)), None
         if node.type != "file":
             return entry.raw, None
-        return self._mended_file(entry, path)
+        return self._mended_file(entry)
 
-    def _mended_file(self, entry: _Entry, path: bytes) -> tuple[bytes | None, Change | None]:
+    def _mended_file(self, entry: _Entry) -> tuple[bytes | None, ChangeKind | None]:
         node = entry.node
         left, size = [], 0
         for name in node.content or ():
@@ -170,33 +173,42 @@ class TreeRepair:
         if len(left) == len(node.content or ()):
             if size == node.size:
                 return entry.raw, None
-            return encode_node(msgspec.structs.replace(node, size=size)), Change(ChangeKind.SIZE_CORRECTED, path)
+            return encode_node(msgspec.structs.replace(node, size=size)), ChangeKind.SIZE_CORRECTED
         if not left:
-            return None, Change(ChangeKind.FILE_REMOVED, path)
+            return None, ChangeKind.FILE_REMOVED
         shortened = msgspec.structs.replace(node, content=left, size=size)
-        return encode_node(shortened), Change(ChangeKind.FILE_SHORTENED, path)
+        return encode_node(shortened), ChangeKind.FILE_SHORTENED
 
 
-def _entries(content: bytes, path: bytes, changes: list[Change]) -> list[_Entry]:
-    """The nodes of a tree that can be understood; the others are noted as removed. Raises TreeDamaged."""
+def _path(stack: Sequence[_Frame], name: bytes) -> bytes:
+    """The path of something in the directory on top of the stack; a long one without its middle."""
+    path = b"/".join([*(frame.name for frame in stack), name])
+    if len(path) > _LONGEST_PATH:
+        return path[: _LONGEST_PATH // 2] + "/…/".encode() + path[-_LONGEST_PATH // 2 :]
+    return path
+
+
+def _entries(content: bytes) -> tuple[list[_Entry], list[bytes]]:
+    """The nodes of a tree that can be understood, and the names of the others. Raises TreeDamaged."""
     try:
         raws = [bytes(raw) for raw in _raw_decoder.decode(content).nodes]
     except (ValueError, RecursionError) as error:
         raise TreeDamaged(reason=str(error)) from None
     try:
         nodes = decode_tree(content)
-        return [_Entry(raw, node, raw_name(node)) for raw, node in zip(raws, nodes, strict=True)]
+        return [_Entry(raw, node, raw_name(node)) for raw, node in zip(raws, nodes, strict=True)], []
     except TreeDamaged:
-        return [entry for raw in raws if (entry := _entry_alone(raw, path, changes)) is not None]
+        entries = [(raw, _entry_alone(raw)) for raw in raws]
+        removed = [_name_for_people(raw) for raw, entry in entries if entry is None]
+        return [entry for _, entry in entries if entry is not None], removed
 
 
-def _entry_alone(raw: bytes, path: bytes, changes: list[Change]) -> _Entry | None:
+def _entry_alone(raw: bytes) -> _Entry | None:
     """One node of a tree that as a whole is not sound."""
     try:
         node = decode_tree(b'{"nodes":[' + raw + b"]}\n")[0]
         return _Entry(raw, node, raw_name(node))
     except PivoriError:
-        changes.append(Change(ChangeKind.ENTRY_REMOVED, path + b"/" + _name_for_people(raw)))
         return None
 
 

@@ -2,21 +2,35 @@
 
 Snapshots of the same things share most of their trees. What was found below a tree at a path is remembered, so a
 tree is read once per path, however many snapshots have it there; for a tree in which nothing was found, no more than
-its id is kept.
+its id is kept. What there is no room for is read again.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final, NamedTuple, Protocol
 
 from pivori.engine.patterns import Pattern, Verdicts
 from pivori.errors import PivoriError
-from pivori.repository import BlobKind, Node, PackId, Repository, parse_moment, parse_time, raw_name
+from pivori.repository import (
+    BlobKind,
+    Node,
+    PackId,
+    Repository,
+    demand_reachable,
+    parse_moment,
+    parse_time,
+    raw_name,
+)
 from pivori.translation import N_
 
 _SECOND: Final = 1_000_000_000
 _ID_DIGITS: Final = 64
+_ROOM: Final = 128 << 20
+"""What may be remembered, in bytes as estimated: a hostile tree has endlessly many paths."""
+_KEY_BYTES: Final = 400
+_MATCH_BYTES: Final = 1500
+_BLOB_BYTES: Final = 120
 
 OnDamage = Callable[[bytes, PivoriError], None]
 
@@ -154,16 +168,25 @@ class _Below:
 _Found = list[Match | _Below]
 
 
-class _Frame(NamedTuple):
+@dataclass
+class _Frame:
+    """A directory that is being looked through; ``found`` is None when something in it could not be remembered."""
+
     key: tuple[str, bytes]
     nodes: Iterator[Node]
-    found: _Found
+    found: _Found | None
+
+    def note(self, found: Iterable[Match | _Below]) -> None:
+        if self.found is not None:
+            self.found.extend(found)
 
 
 class Search:
     """Looks for one criterion in many snapshots."""
 
-    def __init__(self, repository: Repository, criterion: Criterion, *, on_damage: OnDamage) -> None:
+    def __init__(self, repository: Repository, criterion: Criterion, *, on_damage: OnDamage, room: int = _ROOM) -> None:
+        """``room`` limits the memory for what is remembered, in bytes."""
+        self._room = room
         self._repository = repository
         self._criterion = criterion
         self._on_damage = on_damage
@@ -175,31 +198,43 @@ class Search:
         if (tree, b"") in self._known:
             yield from self._again((tree, b""))
             return
-        stack = [self._frame((tree, b""))]
+        stack = [self._frame((tree, b""), 0)]
         while stack:
-            key, nodes, found = stack[-1]
-            node = next(nodes, None)
+            frame = stack[-1]
+            node = next(frame.nodes, None)
             if node is None:
                 stack.pop()
-                self._known[key] = found or None
-                if found and stack:
-                    stack[-1].found.append(_Below(key))
+                self._remember(frame, stack)
                 continue
-            path = key[1] + b"/" + raw_name(node)
-            matches = self._criterion.matches(path, node, key[0])
-            found.extend(matches)
+            path = frame.key[1] + b"/" + raw_name(node)
+            matches = self._criterion.matches(path, node, frame.key[0])
+            frame.note(matches)
             yield from matches
             if node.subtree is None or node.type != "dir":
                 continue
             below = node.subtree, path
             if below not in self._known:
-                stack.append(self._frame(below))
+                stack.append(self._frame(below, len(stack)))
             elif self._known[below]:
-                found.append(_Below(below))
+                frame.note([_Below(below)])
                 yield from self._again(below)
 
-    def _frame(self, key: tuple[str, bytes]) -> _Frame:
+    def _remember(self, frame: _Frame, above: Sequence[_Frame]) -> None:
+        """Keep what was found in a directory, if there is room; else its parent cannot be remembered either."""
+        found = frame.found
+        size = _KEY_BYTES + len(frame.key[1]) + sum(map(_size, found or ()))
+        if found is None or size > self._room:
+            if above:
+                above[-1].found = None
+            return
+        self._room -= size
+        self._known[frame.key] = found or None
+        if found and above:
+            above[-1].note([_Below(frame.key)])
+
+    def _frame(self, key: tuple[str, bytes], levels: int) -> _Frame:
         try:
+            demand_reachable(levels, key[1])
             nodes = self._repository.read_tree(key[0])
         except PivoriError as error:
             self._on_damage(key[1] or b"/", error)
@@ -217,6 +252,14 @@ class Search:
                 stack.append(iter(self._known[item.key] or ()))
             else:
                 yield item
+
+
+def _size(found: Match | _Below) -> int:
+    """About what it takes in memory."""
+    if isinstance(found, _Below):
+        return _KEY_BYTES
+    content = found.node.content or () if found.node is not None else ()
+    return _MATCH_BYTES + len(found.path) + _BLOB_BYTES * len(content)
 
 
 def users_of_packs(repository: Repository, texts: Sequence[str]) -> UsersOfObjects:

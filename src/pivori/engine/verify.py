@@ -17,7 +17,7 @@ from pivori.events import Event, Progress
 from pivori.host.workers import Worker, WorkerPool
 from pivori.repository import PackId, Repository
 from pivori.repository.check import Check
-from pivori.repository.check_findings import Finding, FindingKind, Severity, damage_of
+from pivori.repository.check_findings import GONE, Finding, FindingKind, Severity, damage_of
 from pivori.repository.pack_reading import PackJob, PackReader, PackReport
 
 _FEW_BYTES: Final = 24 << 20
@@ -46,16 +46,23 @@ Subset = Part | Percent | Size
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyRequest:
-    """What to check. ``subset`` limits which packs are read, and means nothing without ``read_data``."""
+    """What to check. ``subset`` limits which packs are read, and means nothing without ``read_data``.
+
+    ``accept_missing``: snapshots and keys that are gone were removed elsewhere, with good reason.
+    """
 
     read_data: bool = False
+    accept_missing: bool = False
     subset: Subset | None = None
     workers: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOutcome:
-    """What was found, damage first, and how much was looked at. ``packs_read`` and ``bytes_read`` are whole packs."""
+    """What was found, damage first, and how much was looked at. ``packs_read`` and ``bytes_read`` are whole packs.
+
+    ``is_first_look``: which snapshots and keys there were before was not known on this machine.
+    """
 
     findings: tuple[Finding, ...]
     snapshots: int
@@ -64,6 +71,7 @@ class VerifyOutcome:
     packs: int
     packs_read: int
     bytes_read: int
+    is_first_look: bool
 
     @property
     def damage(self) -> list[Finding]:
@@ -79,6 +87,16 @@ class VerifyOutcome:
     def broken_packs(self) -> list[str]:
         """The names of damaged packs: what ``repair packs`` is for."""
         return sorted(finding.name for finding in self.findings if finding.kind in _PACK_DAMAGE)
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether a snapshot or a key is gone that should be there."""
+        return any(finding.kind in GONE for finding in self.damage)
+
+    @property
+    def has_lost_data(self) -> bool:
+        """Whether there is other damage than what is gone."""
+        return any(finding.kind not in GONE for finding in self.damage)
 
     @property
     def needs_index_repair(self) -> bool:
@@ -102,14 +120,17 @@ class Verify:
         self._emit = emit
         self._shareable = repository.storage.shareable
         self._choose = choose or random.SystemRandom()
-        self._check = Check(repository)
+        self._check = Check(repository, accept_gone=request.accept_missing)
         self._packs_read = 0
         self._bytes_read = 0
         self._packs_total: int | None = None
         self._bytes_total: int | None = None
 
     def run(self) -> VerifyOutcome:
-        """Check everything; damage is in the outcome, never raised. Raises storage errors of listings, WorkerDied."""
+        """Check everything, and note which snapshots and keys are there.
+
+        Damage is in the outcome, never raised. Raises storage errors of listings, WorkerDied.
+        """
         check = self._check
         with ExitStack() as stack:
             pool = self._early_pool(stack)
@@ -120,14 +141,17 @@ class Verify:
                 self._report()
             for _ in reading:
                 self._report()
+        findings = check.conclude()
+        check.learn()
         return VerifyOutcome(
-            findings=check.conclude(),
+            findings=findings,
             snapshots=len(check.snapshots),
             trees=check.tree_count,
             blobs=check.blob_count,
             packs=check.pack_count,
             packs_read=self._packs_read,
             bytes_read=self._bytes_read,
+            is_first_look=not check.has_looked_before,
         )
 
     def _early_pool(self, stack: ExitStack) -> WorkerPool | None:

@@ -12,6 +12,7 @@ from pivori.repository.index import Index
 from pivori.repository.intake import Intake
 from pivori.repository.modes import unix_mode
 from pivori.repository.names import quote_name
+from pivori.repository.nesting import NestedTooDeeply, demand_reachable
 from pivori.repository.reading import BlobReader, BlobUnreadable, Stretch, WantedBlob, stretches
 from pivori.repository.repository import BlobDamaged, BlobMissing, NoRepository, Repository, tree_id
 from pivori.repository.selection import (
@@ -57,6 +58,7 @@ __all__ = [
     "Index",
     "Intake",
     "LoadedSnapshot",
+    "NestedTooDeeply",
     "NoRepository",
     "Node",
     "PackId",
@@ -70,6 +72,7 @@ __all__ = [
     "assemble_tree",
     "blob_id",
     "decode_tree",
+    "demand_reachable",
     "edited",
     "encode_node",
     "find",

@@ -8,15 +8,16 @@ need an exclusive lock for it: a shared one is enough for a check.
 from collections.abc import Callable, Iterable, Iterator
 
 from pivori.errors import PivoriError
-from pivori.repository.check_findings import Finding, FindingKind, Findings
+from pivori.repository.check_findings import GONE, Finding, FindingKind, Findings
 from pivori.repository.check_packs import PackCheck
 from pivori.repository.check_trees import TreeWalk
 from pivori.repository.check_usage import hurt_by
 from pivori.repository.ids import BlobId, BlobKind, PackId
 from pivori.repository.keys import decode_key_object, load_key_object
+from pivori.repository.last_seen import Record, SeenKey, SeenSnapshot
 from pivori.repository.lock_files import LockDamaged, list_locks
 from pivori.repository.pack_reading import PackJob, PackReader, PackReport
-from pivori.repository.repository import Repository
+from pivori.repository.repository import Repository, seen_snapshot
 from pivori.repository.selection import LoadedSnapshot
 from pivori.storage import Kind, NotFound
 
@@ -28,12 +29,16 @@ class Check:
     :meth:`walk`, at last :meth:`conclude`.
     """
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, *, accept_gone: bool = False) -> None:
+        """With ``accept_gone`` snapshots and keys may be gone without us: then that is no more than a hint."""
         self._repository = repository
-        self._findings = Findings()
+        self._accept_gone = accept_gone
+        self._findings = Findings(GONE if accept_gone else ())
         self._packs = PackCheck(repository, self._findings)
         self._walk: TreeWalk | None = None
         self.snapshots: list[LoadedSnapshot] = []
+        self._before: Record | None = None
+        self._present = Record()
 
     def index_bytes(self) -> int:
         """The size of all index objects: a first measure of how much there is to do."""
@@ -41,6 +46,8 @@ class Check:
 
     def load(self) -> None:
         """Load everything but packs: keys, locks, snapshots, indexes. Raises the storage's error for a listing."""
+        # What is stored after this was read, and noted there, is no loss.
+        self._before = self._repository.last_seen.read()
         self._check_keys()
         self._check_locks()
         self._load_snapshots()
@@ -106,6 +113,7 @@ class Check:
     def conclude(self) -> tuple[Finding, ...]:
         """Everything that was found, damage first, each with the snapshots and files that it hurts."""
         assert self._walk is not None  # noqa: S101 - load comes first
+        self._add_gone()
         self._packs.conclude()
         self._walk.conclude()
         return self._findings.finished(hurt_by(self._findings, self._roots(), self._walk.read_raw))
@@ -113,14 +121,45 @@ class Check:
     def _roots(self) -> list[tuple[str, BlobId]]:
         return [(loaded.id, BlobId(bytes.fromhex(loaded.snapshot.tree))) for loaded in self.snapshots]
 
+    def learn(self) -> None:
+        """Note what is there for the next check; what is gone stays noted until that is accepted."""
+        last_seen = self._repository.last_seen
+        if self._accept_gone:
+            gone = self._gone()
+            last_seen.strike([*gone.snapshots, *gone.keys])
+        last_seen.add(snapshots=self._present.snapshots, keys=self._present.keys)
+
+    @property
+    def has_looked_before(self) -> bool:
+        """Whether this machine knew which snapshots and keys to expect."""
+        return self._before is not None
+
+    def _add_gone(self) -> None:
+        gone = self._gone()
+        for name, snapshot in gone.snapshots.items():
+            folder, reason = Kind.SNAPSHOT.value, snapshot.description
+            self._findings.add(FindingKind.SNAPSHOT_GONE, folder, name, reason, snapshots=(name,))
+        for name, key in gone.keys.items():
+            self._findings.add(FindingKind.KEY_GONE, Kind.KEY.value, name, key.description)
+
+    def _gone(self) -> Record:
+        """What was known before, is known still (nobody here has removed it meanwhile), and is not there."""
+        before, now = self._before or Record(), self._repository.last_seen.read() or Record()
+        gone = Record(
+            {name: each for name, each in before.snapshots.items() if name in now.snapshots},
+            {name: each for name, each in before.keys.items() if name in now.keys},
+        )
+        gone.strike([*self._present.snapshots, *self._present.keys])
+        return gone
+
     def _check_keys(self) -> None:
         for name in self._names(Kind.KEY):
-            self._try(
-                FindingKind.KEY_DAMAGED,
-                Kind.KEY,
-                name,
-                lambda name: decode_key_object(name, load_key_object(self._repository.storage, name)),
-            )
+            self._present.keys[name] = SeenKey()
+            self._try(FindingKind.KEY_DAMAGED, Kind.KEY, name, self._load_key)
+
+    def _load_key(self, name: str) -> None:
+        key = decode_key_object(name, load_key_object(self._repository.storage, name))
+        self._present.keys[name] = SeenKey(key.created, key.hostname, key.username)
 
     def _check_locks(self) -> None:
         for info in list_locks(self._repository.objects):
@@ -130,11 +169,14 @@ class Check:
 
     def _load_snapshots(self) -> None:
         for name in self._names(Kind.SNAPSHOT):
+            self._present.snapshots[name] = SeenSnapshot()
             self._try(FindingKind.SNAPSHOT_DAMAGED, Kind.SNAPSHOT, name, self._load_snapshot)
         self.snapshots.sort(key=lambda loaded: (loaded.time_ns, loaded.id))
 
     def _load_snapshot(self, name: str) -> None:
-        self.snapshots.append(self._repository.load_snapshot(name))
+        loaded = self._repository.load_snapshot(name)
+        self.snapshots.append(loaded)
+        self._present.snapshots[name] = seen_snapshot(loaded.snapshot)
 
     def _names(self, kind: Kind) -> list[str]:
         return sorted(item.name for item in self._repository.storage.list(kind))
@@ -143,7 +185,8 @@ class Check:
         try:
             read(name)
         except NotFound:
-            return  # removed since the listing
+            # Removed since the listing.
+            self._present.strike([name])
         except PivoriError as error:
             reason = str(error.details.get("reason") or error)
             hurt = (name,) if kind is Kind.SNAPSHOT else ()

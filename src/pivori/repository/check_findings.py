@@ -3,7 +3,7 @@
 A finding is *damage* when something cannot be read back, or would be restored wrongly; a *hint* costs space at most.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -29,8 +29,10 @@ class FindingKind(StrEnum):
     """What is wrong: a stable code, for programs."""
 
     KEY_DAMAGED = "key-damaged"
+    KEY_GONE = "key-gone"
     LOCK_DAMAGED = "lock-damaged"
     SNAPSHOT_DAMAGED = "snapshot-damaged"
+    SNAPSHOT_GONE = "snapshot-gone"
     INDEX_DAMAGED = "index-damaged"
     PACK_MISSING = "pack-missing"
     PACK_UNREADABLE = "pack-unreadable"
@@ -51,6 +53,9 @@ class FindingKind(StrEnum):
     BLOBS_STORED_TWICE = "blobs-stored-twice"
 
 
+GONE: Final = frozenset({FindingKind.KEY_GONE, FindingKind.SNAPSHOT_GONE})
+"""What was seen before and is there no more."""
+
 HINTS: Final = frozenset(
     {
         FindingKind.PACK_NOT_INDEXED,
@@ -62,8 +67,10 @@ HINTS: Final = frozenset(
 
 SENTENCES: Final[Mapping[FindingKind, str]] = {
     FindingKind.KEY_DAMAGED: N_("{object} cannot be read, so its password opens nothing: {reason}"),
+    FindingKind.KEY_GONE: N_("{object} is gone, and was not removed from this machine: {reason}"),
     FindingKind.LOCK_DAMAGED: N_("{object} cannot be read, so it blocks everybody: {reason}"),
     FindingKind.SNAPSHOT_DAMAGED: N_("{object} cannot be read: {reason}"),
+    FindingKind.SNAPSHOT_GONE: N_("{object} is gone, and was not removed from this machine: {reason}"),
     FindingKind.INDEX_DAMAGED: N_("{object} cannot be read: {reason}"),
     FindingKind.PACK_MISSING: N_("{object} is in the index but not in the storage."),
     FindingKind.PACK_UNREADABLE: N_("{object} cannot be read from the storage: {reason}"),
@@ -109,11 +116,13 @@ class Finding:
     count: int = 0
     size: int = 0
     hurt: Hurt = field(default_factory=Hurt)
+    accepted: bool = False
+    """Somebody knows of it, and says that it is as it should be."""
 
     @property
     def severity(self) -> Severity:
         """Whether this is damage or a hint."""
-        return Severity.HINT if self.kind in HINTS else Severity.DAMAGE
+        return Severity.HINT if self.accepted or self.kind in HINTS else Severity.DAMAGE
 
     @property
     def name(self) -> str:
@@ -137,7 +146,9 @@ class _Draft:
 class Findings:
     """The findings so far, each with a number; and which blobs and nodes are lost by which of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, accepted: Collection[FindingKind] = ()) -> None:
+        """``accepted`` are kinds of which somebody says that they are as they should be."""
+        self._accepted = accepted
         self._drafts: list[_Draft] = []
         self._more_missing: int | None = None
         self._missing = 0
@@ -179,7 +190,7 @@ class Findings:
         """The findings, damage first, each with what it hurts."""
         found = [self._finding(draft, hurts.get(number)) for number, draft in enumerate(self._drafts)]
         order = list(FindingKind)
-        return tuple(sorted(found, key=lambda each: (order.index(each.kind), each.object, each.reason)))
+        return tuple(sorted(found, key=lambda each: (each.severity, order.index(each.kind), each.object, each.reason)))
 
     def _finding(self, draft: _Draft, hurt: Hurt | None) -> Finding:
         return Finding(
@@ -189,6 +200,7 @@ class Findings:
             count=draft.count,
             size=draft.size,
             hurt=hurt or Hurt(snapshots=draft.snapshots),
+            accepted=draft.kind in self._accepted,
         )
 
 

@@ -1,14 +1,21 @@
-"""Which snapshots and files are hurt by what is lost: a second walk, made only when there is damage."""
+"""Which snapshots and files are hurt by what is lost: a second walk, made only when there is damage.
 
+What is hurt below the bounds of :mod:`pivori.repository.nesting` is told as the directory there. Of the paths that are
+hurt the first ones are kept; the others are counted by their digests, as every snapshot may have them again.
+"""
+
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from hashlib import blake2b
+from typing import Final, NamedTuple
 
 import msgspec
 
 from pivori.repository.check_findings import SHOWN_PATHS, Findings, Hurt
 from pivori.repository.ids import ID_BYTES, BlobId, BlobKind
 from pivori.repository.names import TreeDamaged, unquote_name
+from pivori.repository.nesting import NestedTooDeeply, demand_reachable
 
 ReadTree = Callable[[BlobId], bytes | None]
 
@@ -37,6 +44,26 @@ class _Frame(NamedTuple):
     subtrees: list[BlobId]
 
 
+class _Paths:
+    """The paths that a finding hurts: the first of them, and how many there are."""
+
+    def __init__(self) -> None:
+        self.first: list[bytes] = []
+        self._seen: set[bytes] = set()
+
+    def add(self, path: bytes) -> None:
+        digest = _digest(path)
+        if digest not in self._seen:
+            self._seen.add(digest)
+            insort(self.first, path)
+            del self.first[SHOWN_PATHS:]
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+
+_MOST_DIRECTORIES: Final = 1_000_000
+"""So many directories are gone through for paths: a few hostile trees can make endlessly many."""
 _decoder = msgspec.json.Decoder(_NamedNodes)
 _NOTHING: frozenset[int] = frozenset()
 
@@ -54,9 +81,9 @@ class _Usage:
         self._nodes = findings.nodes
         self._read = read
         self._beneath: dict[BlobId, frozenset[int]] = {}
-        self._seen: set[tuple[bytes, BlobId]] = set()
+        self._seen: set[bytes] = set()
         self._snapshots: dict[int, list[str]] = defaultdict(list)
-        self._paths: dict[int, set[bytes]] = defaultdict(set)
+        self._paths: dict[int, _Paths] = defaultdict(_Paths)
 
     def of(self, roots: Iterable[tuple[str, BlobId]]) -> dict[int, Hurt]:
         for snapshot, tree in roots:
@@ -69,7 +96,7 @@ class _Usage:
         paths = self._paths[number]
         return Hurt(
             snapshots=tuple(self._snapshots[number]),
-            paths=tuple(sorted(paths)[:SHOWN_PATHS]),
+            paths=tuple(paths.first),
             path_count=len(paths),
         )
 
@@ -99,18 +126,35 @@ class _Usage:
 
     def _name_paths(self, root: BlobId) -> None:
         """Note the paths that are hurt; what was seen at the same path in another snapshot is passed over."""
-        stack = [(b"", root)]
-        while stack:
-            path, tree = stack.pop()
-            if not self._beneath.get(tree) or (path, tree) in self._seen:
+        top = self._enter(b"", root, 0)
+        stack = [] if top is None else [(b"", top)]
+        while stack and len(self._seen) < _MOST_DIRECTORIES:
+            directory, entries = stack[-1]
+            entry = next(entries, None)
+            if entry is None:
+                stack.pop()
                 continue
-            self._seen.add((path, tree))
-            self._note(path or b"/", self._lost.get((BlobKind.TREE, tree), ()))
-            for entry in self._entries(tree):
-                below = path + b"/" + entry.name
-                self._note(below, entry.own)
-                if entry.subtree is not None:
-                    stack.append((below, entry.subtree))
+            path = directory + b"/" + entry.name
+            self._note(path, entry.own)
+            below = self._enter(path, entry.subtree, len(stack))
+            if below is not None:
+                stack.append((path, below))
+
+    def _enter(self, path: bytes, tree: BlobId | None, levels: int) -> Iterator[_Entry] | None:
+        """What is in a directory in which something is hurt; None for one that need not be gone through."""
+        if tree is None or not self._beneath.get(tree):
+            return None
+        key = _digest(tree + path)
+        if key in self._seen:
+            return None
+        self._seen.add(key)
+        try:
+            demand_reachable(levels, path)
+        except NestedTooDeeply:
+            self._note(path, self._beneath[tree])
+            return None
+        self._note(path or b"/", self._lost.get((BlobKind.TREE, tree), ()))
+        return self._entries(tree)
 
     def _note(self, path: bytes, numbers: Iterable[int]) -> None:
         for number in numbers:
@@ -130,6 +174,10 @@ class _Usage:
             for name in node.content or ():
                 own.update(self._lost.get((BlobKind.DATA, _id(name)), ()))
             yield _Entry(_raw_name(node.name), _id(node.subtree) if node.subtree else None, frozenset(own))
+
+
+def _digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16).digest()
 
 
 def _raw_name(stored: str) -> bytes:

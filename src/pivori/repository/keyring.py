@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pivori.errors import PivoriError
 from pivori.repository.keys import KeyDamaged, add_key, list_keys, load_key_object, make_key_object, open_key_object
 from pivori.repository.keys import KeyInfo as KeyDescription
+from pivori.repository.last_seen import SeenKey
 from pivori.repository.repository import Repository
 from pivori.storage import Kind
 from pivori.translation import N_
@@ -69,6 +70,7 @@ def add_password(repository: Repository, password: str, *, username: str, hostna
     if opened != master:
         storage.delete(Kind.KEY, name)
         raise KeyNotStored(name=name[:_SHOWN_DIGITS])
+    repository.last_seen.add(keys={name: SeenKey(created, hostname, username)})
     return name
 
 
@@ -80,6 +82,7 @@ def remove_password(repository: Repository, text: str) -> str:
     name = _find(repository, text)
     if name == repository.key_name:
         raise KeyInUse(name=name[:_SHOWN_DIGITS])
+    repository.last_seen.strike([name])
     repository.storage.delete(Kind.KEY, name)
     repository.storage.sync()
     return name
@@ -92,6 +95,7 @@ def change_password(repository: Repository, password: str, *, username: str, hos
     """
     old = repository.key_name
     name = add_password(repository, password, username=username, hostname=hostname, created=created)
+    repository.last_seen.strike([old])
     repository.storage.delete(Kind.KEY, old)
     repository.storage.sync()
     repository.key_name = name

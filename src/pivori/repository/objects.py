@@ -10,6 +10,7 @@ from typing import Final
 
 from pivori.errors import PivoriError
 from pivori.repository.compression import Compression, Compressor, DamagedFrame, decompress
+from pivori.repository.config import ConfigDamaged
 from pivori.repository.crypto import Box, MasterKey, Tampered
 from pivori.storage import Kind, Storage
 from pivori.translation import N_
@@ -17,6 +18,7 @@ from pivori.translation import N_
 LARGEST_OBJECT: Final = 128 << 20
 """No object but a pack decodes to more than this many bytes: ten times the largest index either program writes."""
 
+_LARGEST_CONFIG: Final = 64 << 10
 _COMPRESSED = b"\x02"
 CONFIG_NAME = "config"
 
@@ -82,8 +84,11 @@ def save_config(storage: Storage, master: MasterKey, plain: bytes) -> None:
 
 
 def load_config(storage: Storage, master: MasterKey) -> bytes:
-    """The config object's JSON. Raises ObjectDamaged, or NotFound from the storage."""
+    """The config object's JSON. Raises ConfigDamaged, or NotFound from the storage."""
+    sealed = storage.get(Kind.CONFIG, CONFIG_NAME, 0, _LARGEST_CONFIG + 1)
+    if len(sealed) > _LARGEST_CONFIG:
+        raise ConfigDamaged(reason=N_("it is far too large"))
     try:
-        return Box(master).open(storage.get(Kind.CONFIG, CONFIG_NAME))
+        return Box(master).open(sealed)
     except Tampered as error:
-        raise ObjectDamaged(kind="config", name=CONFIG_NAME, reason=str(error)) from None
+        raise ConfigDamaged(reason=str(error)) from None

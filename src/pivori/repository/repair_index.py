@@ -2,7 +2,8 @@
 
 Packs without an index are listed again from their headers, packs that are gone are dropped, damaged index objects are
 replaced. Nothing that can be read is given up: a pack whose size is wrong and whose header cannot be read stays
-listed, as only the index knows then where its blobs are; ``repair packs`` saves them.
+listed, as only the index knows then where its blobs are, with all that any index object says of it; ``repair packs``
+saves them.
 """
 
 from collections import Counter
@@ -49,6 +50,8 @@ class IndexRepairPlan:
     """Every index object that is removed when the new ones are stored, damaged ones included."""
     headers: dict[PackId, list[PackedBlob]] = field(default_factory=dict, repr=False, compare=False)
     """What the packs ``added`` and ``corrected`` hold."""
+    repeated: frozenset[PackId] = field(default=frozenset(), repr=False, compare=False)
+    """Packs that are listed more than once, in whole or in parts: every index object that lists one is replaced."""
 
     @property
     def is_empty(self) -> bool:
@@ -80,19 +83,21 @@ class IndexRepair:
         storage = self._repository.storage
         names = sorted(item.name for item in storage.list(Kind.INDEX))
         self._sizes = {PackId(bytes.fromhex(name)): size for name, size in storage.list(Kind.PACK)}
+        # Twice, as only then it is known which packs are listed more than once; one object in memory at a time.
         listed: Counter[PackId] = Counter()
         damaged, replaced, corrected, dropped = [], [], set(), set()
         for name in names:
             packs = self._read(name)
             if packs is None:
                 damaged.append(name)
-                continue
+            else:
+                listed.update(pack.id for pack in packs)
+        for name in sorted({*names} - {*damaged}):
+            packs = self._read(name) or []
             wrong = {pack.id for pack in packs if not self._is_right(pack)}
             gone = {pack for pack in wrong if pack not in self._sizes}
-            again = {pack.id for pack in packs if pack.id in listed}
-            listed.update(pack.id for pack in packs)
             mended = {pack for pack in wrong - gone if self._header(pack) is not None}
-            if gone or mended or again:
+            if gone or mended or any(listed[pack.id] > 1 for pack in packs):
                 replaced.append(name)
             corrected |= mended
             dropped |= gone
@@ -106,6 +111,7 @@ class IndexRepair:
             damaged_indexes=tuple(damaged),
             replaced_indexes=(*damaged, *replaced),
             headers={pack: blobs for pack, blobs in self._headers.items() if pack in chosen},
+            repeated=frozenset(pack for pack, times in listed.items() if times > 1),
         )
 
     def apply(self, plan: IndexRepairPlan) -> list[str]:
@@ -113,16 +119,19 @@ class IndexRepair:
         writer = IndexWriter(self._repository.objects, self._before_write)
         for pack, blobs in sorted(plan.headers.items()):
             writer.add(pack, blobs)
-        damaged = set(plan.damaged_indexes)
         done = {bytes.fromhex(name) for name in plan.dropped} | plan.headers.keys()
-        # What an index object lists that stays is not written a second time.
-        staying = {item.name for item in self._repository.storage.list(Kind.INDEX)} - {*plan.replaced_indexes}
-        done |= {pack.id for kept in staying for pack in self._read(kept) or []}
-        for name in plan.replaced_indexes:
-            for listed in [] if name in damaged else self._repository.read_index(name):
-                if listed.id not in done:
-                    done.add(listed.id)
-                    writer.add(listed.id, listed.blobs)
+        # By the blobs themselves, not by their places: where two lists contradict each other, both are kept.
+        parts: dict[PackId, set[PackedBlob]] = {}
+        for name in sorted({*plan.replaced_indexes} - {*plan.damaged_indexes}):
+            for pack, blobs in self._repository.read_index(name):
+                if pack in done:
+                    continue
+                if pack in plan.repeated:
+                    parts.setdefault(pack, set()).update(blobs)
+                else:
+                    writer.add(pack, blobs)
+        for pack, found in parts.items():
+            writer.add(pack, sorted(found, key=lambda blob: (blob.offset, blob)))
         writer.flush()
         remove_objects(self._repository, Kind.INDEX, plan.replaced_indexes, self._before_write)
         return writer.written
@@ -186,6 +195,9 @@ def all_packs(repository: Repository) -> Iterator[tuple[str, IndexedPack]]:
 def remove_objects(repository: Repository, kind: Kind, names: Iterable[str], before_write: Callable[[], None]) -> None:
     """Remove objects, which may be gone already; what was stored before is durable first, and so are the removals."""
     repository.storage.sync()
+    if kind is Kind.SNAPSHOT:
+        names = list(names)
+        repository.last_seen.strike(names)
     for name in names:
         before_write()
         with suppress(NotFound):

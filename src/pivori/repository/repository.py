@@ -11,12 +11,13 @@ from pathlib import Path
 
 from pivori.errors import PivoriError
 from pivori.repository.compression import DamagedFrame, decompress
-from pivori.repository.config import Config, decode_config, encode_config, new_config
+from pivori.repository.config import Config, ConfigDamaged, decode_config, encode_config, new_config
 from pivori.repository.crypto import Box, MasterKey, Tampered
 from pivori.repository.ids import BlobId, BlobKind, is_object_name
 from pivori.repository.index import Index, IndexDamaged, IndexedPack, decode_index
 from pivori.repository.index_cache import IndexCache
 from pivori.repository.keys import KeyDamaged, WrongPassword, add_key, make_key_object, new_master_key, open_keys
+from pivori.repository.last_seen import LastSeen, SeenKey, SeenSnapshot
 from pivori.repository.objects import CONFIG_NAME, ObjectDamaged, SealedObjects, load_config, save_config
 from pivori.repository.regions import Regions
 from pivori.repository.selection import LoadedSnapshot
@@ -62,6 +63,8 @@ class Repository:
         self.key_name = key_name
         self.objects = SealedObjects(storage, master, config.version)
         self.index = Index([])
+        self.last_seen = LastSeen(None, storage.location)
+        """What this machine knows of the snapshots and keys; see :meth:`remember`."""
         self._box = Box(master)
         self._regions = Regions(storage)
 
@@ -76,8 +79,17 @@ class Repository:
         return self.config.version
 
     @classmethod
-    def create(cls, storage: Storage, password: str, *, username: str, hostname: str, created: str) -> "Repository":
-        """Make a repository on an empty medium. ``created`` is RFC 3339 text.
+    def create(
+        cls,
+        storage: Storage,
+        password: str,
+        *,
+        username: str,
+        hostname: str,
+        created: str,
+        cache_directory: Path | None = None,
+    ) -> "Repository":
+        """Make a repository on an empty medium, and remember its key. ``created`` is RFC 3339 text.
 
         The config is written last: what an interruption leaves is no repository, and can be made again.
         Raises AlreadyExists.
@@ -97,7 +109,10 @@ class Repository:
             with suppress(NotFound):
                 storage.delete(Kind.KEY, other)
         storage.sync()
-        return cls(storage, config, master, name)
+        repository = cls(storage, config, master, name)
+        repository.remember(cache_directory)
+        repository.last_seen.add(keys={name: SeenKey(created, hostname, username)})
+        return repository
 
     @classmethod
     def open(
@@ -114,13 +129,21 @@ class Repository:
         damage: PivoriError | None = None
         for key in open_keys(storage, password, on_damage=on_damage):
             try:
-                config = decode_config(load_config(storage, key.master))
-            except ObjectDamaged as error:
+                plain = load_config(storage, key.master)
+            except ConfigDamaged as error:
                 # The config is damaged, or this key was made for another one: then a further key fits.
                 damage = damage or error
                 continue
-            return cls(storage, config, key.master, key.name)
+            return cls(storage, decode_config(plain), key.master, key.name)
         raise damage or WrongPassword(location=storage.location)
+
+    def remember(self, cache_directory: Path | None) -> None:
+        """Keep a record of the snapshots and keys, in a folder of this repository below ``cache_directory``.
+
+        What is stored and removed from now on is noted there: see :mod:`pivori.repository.last_seen`.
+        """
+        directory = cache_directory / self.id / "seen" if cache_directory else None
+        self.last_seen = LastSeen(directory, self.storage.location)
 
     # Index
 
@@ -170,7 +193,9 @@ class Repository:
 
     def save_snapshot(self, snapshot: Snapshot) -> str:
         """Store a snapshot, when everything it needs is stored and indexed; returns its name."""
-        return self.objects.save_unpacked(Kind.SNAPSHOT, encode_snapshot(snapshot))
+        name = self.objects.save_unpacked(Kind.SNAPSHOT, encode_snapshot(snapshot))
+        self.last_seen.add(snapshots={name: seen_snapshot(snapshot)})
+        return name
 
     # Blobs
 
@@ -211,6 +236,11 @@ class Repository:
         return decode_tree(self.read_blob(BlobKind.TREE, tree_id(tree)))
 
 
+def seen_snapshot(snapshot: Snapshot) -> SeenSnapshot:
+    """What the record keeps of a snapshot."""
+    return SeenSnapshot(snapshot.time, snapshot.hostname, tuple(snapshot.paths))
+
+
 class ContentDiffers(PivoriError):
     """A blob opens, but its content does not fit its id."""
 
@@ -236,4 +266,13 @@ def tree_id(text: str) -> BlobId:
     return BlobId(bytes.fromhex(text))
 
 
-__all__ = ["BlobDamaged", "BlobMissing", "KeyDamaged", "NoRepository", "Repository", "open_blob", "tree_id"]
+__all__ = [
+    "BlobDamaged",
+    "BlobMissing",
+    "KeyDamaged",
+    "NoRepository",
+    "Repository",
+    "open_blob",
+    "seen_snapshot",
+    "tree_id",
+]

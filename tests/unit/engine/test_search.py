@@ -90,6 +90,19 @@ def test_a_tree_is_read_once_per_path(shelf: Shelf, monkeypatch: pytest.MonkeyPa
     assert sorted(reads.values()) == [1] * 6
 
 
+def test_what_there_is_no_room_for_is_read_again(shelf: Shelf) -> None:
+    """The same is found, in the same order, however little may be remembered."""
+    shelf.keep()
+    answers = []
+    for room in (10**9, 0, 2500, 5000, 8000):
+        search = Search(shelf.repository, NamesAndTimes([]), on_damage=never, room=room)
+        answers.append([[match.path for match in search.find(shelf.tree(number))] for number in (0, -1, 0)])
+        assert room or not search._known
+    assert answers[0][0]
+    assert answers[0][0] == answers[0][2]
+    assert answers.count(answers[0]) == len(answers)
+
+
 def test_users_of_blobs_and_trees(shelf: Shelf) -> None:
     repository, tree = shelf.repository, shelf.tree(0)
     docs = next(node for node in repository.read_tree(tree) if node.name == "docs")

@@ -4,8 +4,8 @@ With ``--json``: ``status`` lines while it runs; one ``finding`` object for each
 ``severity`` (``damage`` or ``hint``), ``kind`` (a stable code), ``object``, ``reason``, ``message``, ``count``,
 ``size``, ``snapshots`` (ids), ``paths`` (the first twenty that are hurt) and ``path_count``; and at the end one
 ``summary`` with restic's ``num_errors``, ``broken_packs``, ``suggest_repair_index`` and ``suggest_prune``, and besides
-these ``hints``, ``snapshots``, ``trees``, ``blobs``, ``packs``, ``packs_read``, ``bytes_read`` and ``total_duration``
-(seconds).
+these ``hints``, ``snapshots``, ``trees``, ``blobs``, ``packs``, ``packs_read``, ``bytes_read``, ``first_look`` and
+``total_duration`` (seconds).
 """
 
 import click
@@ -30,13 +30,16 @@ _SHOWN_SNAPSHOTS = 8
         "Without options the structure is checked: every key, lock, snapshot and index, every folder of every "
         "snapshot, and that every pack is there in its full size. --read-data reads the packs too, and opens every "
         "piece of every file. What is wrong is named with the snapshots and files that it hurts, and the exit status "
-        "is 1 when there is damage. Backups may go on meanwhile."
+        "is 1 when there is damage. Backups may go on meanwhile.\n\n"
+        "This machine remembers which snapshots and keys it has seen: one that is gone without having been removed "
+        "from here is damage too, until --accept-missing says that it went with good reason."
     ),
     examples=[
         ("pivori verify", _("the structure")),
         ("pivori verify --read-data", _("everything, to the last byte")),
         ("pivori verify --read-data-subset 3/7", _("the structure, and a seventh of the data")),
         ("pivori verify --read-data-subset 2G", _("the structure, and 2 GiB chosen at random")),
+        ("pivori verify --accept-missing", _("the structure, after a `forget` on another machine")),
     ],
 )
 @click.option("--read-data", is_flag=True, help=_("Read all packs, and open everything in them."))
@@ -45,7 +48,12 @@ _SHOWN_SNAPSHOTS = 8
     metavar=_("PART"),
     help=_("Read only a part of the packs: 1/10 (the first tenth), 5% or 2G (chosen at random)."),
 )
-def command(session: Session, read_data: bool, read_data_subset: str | None) -> int:
+@click.option(
+    "--accept-missing",
+    is_flag=True,
+    help=_("Snapshots and keys that are gone were removed elsewhere: name them once more, and no longer miss them."),
+)
+def command(session: Session, read_data: bool, read_data_subset: str | None, accept_missing: bool) -> int:
     """Check; damage decides the exit status."""
     if read_data and read_data_subset is not None:
         reason = _("--read-data and --read-data-subset exclude each other.")
@@ -54,7 +62,10 @@ def command(session: Session, read_data: bool, read_data_subset: str | None) -> 
     started = session.clock.monotonic()
     with session.app.open_repository(Access.READ, index=False) as (repository, _lock):
         request = VerifyRequest(
-            read_data=read_data or subset is not None, subset=subset, workers=session.app.processors
+            read_data=read_data or subset is not None,
+            subset=subset,
+            accept_missing=accept_missing,
+            workers=session.app.processors,
         )
         with session.progress() as progress:
             outcome = Verify(repository, request, emit=progress).run()
@@ -129,6 +140,7 @@ def _conclude(outcome: VerifyOutcome, request: VerifyRequest, seconds: float, ou
             "packs": outcome.packs,
             "packs_read": outcome.packs_read,
             "bytes_read": outcome.bytes_read,
+            "first_look": outcome.is_first_look,
             "total_duration": seconds,
         }
     )
@@ -145,6 +157,8 @@ def _conclude(outcome: VerifyOutcome, request: VerifyRequest, seconds: float, ou
     if request.read_data:
         text = _("Packs read: {packs}, {size}.")
         output.say(text.format(packs=show_number(outcome.packs_read), size=show_bytes(outcome.bytes_read)))
+    if outcome.is_first_look:
+        output.say(_("Snapshots and keys that went before cannot be named: this machine had not seen them."))
     if not damage:
         output.say(_("No damage was found."))
         return
@@ -157,6 +171,16 @@ def _conclude(outcome: VerifyOutcome, request: VerifyRequest, seconds: float, ou
 def _advice(outcome: VerifyOutcome) -> list[str]:
     """What to do, in the order in which it is to be done."""
     advice = [_("First copy the repository to a safe place, if there is room.")]
+    if outcome.has_gone:
+        advice.append(
+            _(
+                "What is gone may have been removed by `forget` or `key remove` on another machine, or by another "
+                "program. If so, run `pivori verify --accept-missing` once. If not, do not prune: put the file back "
+                "from a copy of the repository."
+            )
+        )
+    if not outcome.has_lost_data:
+        return advice
     if outcome.needs_index_repair:
         advice.append(_("Run `pivori repair index`: it makes the index fit the packs that are there."))
     if outcome.broken_packs:

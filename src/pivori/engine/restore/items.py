@@ -1,16 +1,16 @@
 """What a snapshot's tree asks a restore to make, one item at a time.
 
-The walk is iterative and holds one tree per level, so neither depth nor width of a hostile tree costs more than what
-is being looked at.
+The walk is iterative and holds one tree per level, so the width of a hostile tree costs no more than what is being
+looked at; its depth is bounded.
 """
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from pivori.errors import PivoriError
-from pivori.repository import Node, Repository, link_target, parse_time, raw_name, unix_mode
+from pivori.repository import Node, Repository, demand_reachable, link_target, parse_time, raw_name, unix_mode
 from pivori.translation import N_
 
 
@@ -20,19 +20,6 @@ class PathNotInSnapshot(PivoriError):
     code = "path-not-in-snapshot"
     message = N_("The snapshot has no {path}.")
     hint = N_("List what it holds with `pivori ls SNAPSHOT`.")
-
-
-class NestedTooDeeply(PivoriError):
-    """A directory lies deeper than any file system's paths reach."""
-
-    code = "nested-too-deeply"
-    message = N_("What is in the folder is nested too deeply: {levels} levels down.")
-    hint = N_("Restore it with SNAPSHOT:/path as a part of its own.")
-
-
-_MOST_LEVELS: Final = 4096
-_LONGEST_PATH: Final = 1 << 15
-"""Far more than any program can back up: the bounds keep the memory small that a hostile tree takes."""
 
 
 class Selection(Protocol):
@@ -185,8 +172,7 @@ def walk_items(
                 yield _item(node, path)
         elif selected or inside:
             try:
-                if len(stack) >= _MOST_LEVELS or len(path) > _LONGEST_PATH:
-                    raise NestedTooDeeply(levels=len(stack))
+                demand_reachable(len(stack), path)
                 nodes = repository.read_tree(node.subtree or "")
             except PivoriError as error:
                 on_damage(path, error)
