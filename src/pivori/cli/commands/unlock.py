@@ -21,7 +21,7 @@ from pivori.translation import _, ngettext
         "work. What is certainly dead is also removed by every command that meets it."
     ),
     examples=[
-        ("pivori unlock", _("what is certainly abandoned")),
+        ("pivori unlock", _("what seems to be abandoned")),
         ("pivori unlock --remove-all", _("every lock, when nobody works on the repository")),
     ],
 )
