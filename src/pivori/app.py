@@ -15,9 +15,17 @@ from typing import NamedTuple
 from pivori.clock import Clock, SystemClock
 from pivori.errors import PivoriError
 from pivori.events import Event
-from pivori.host import ProcessIdentity, available_processors, collect_rarely, forbid_core_dumps, is_alive
+from pivori.host import (
+    ProcessIdentity,
+    ProcessMark,
+    available_processors,
+    booted_ns,
+    collect_rarely,
+    forbid_core_dumps,
+    is_alive,
+)
 from pivori.repository import NoRepository, Repository, format_time
-from pivori.repository.locks import Holder, Lock, acquire
+from pivori.repository.locks import Holder, Lock, LockNotes, Witness, acquire
 from pivori.settings import PasswordFrom, Secret, Settings
 from pivori.settings.credentials import Ask, KeyFileMissing, NoPassword, find_password, make_key_file
 from pivori.storage import AlreadyExists, Kind, NotFound, Storage, open_storage
@@ -92,6 +100,22 @@ class Opened(NamedTuple):
     lock: Lock | None
 
 
+class _Hold:
+    """The lock of one opening, known from before it is written, so that no interruption can hide it."""
+
+    def __init__(self) -> None:
+        self._lock: Lock | None = None
+
+    def keep(self, lock: Lock) -> None:
+        """Be in charge of this lock; one before it was given up."""
+        self._lock = lock
+
+    def release(self) -> None:
+        """Give the lock back, if there is one; may be called again."""
+        if self._lock is not None:
+            self._lock.release()
+
+
 def _ignore(_fact: object) -> None:
     """Takes what nobody wants to hear."""
 
@@ -129,6 +153,7 @@ class App:
         self._on_damage = on_damage
         self._storage = storage
         self._password: Secret | None = None
+        self._holds: list[_Hold] = []
 
     def storage(self) -> Storage:
         """The repository's medium; what fails for a moment is tried again."""
@@ -137,7 +162,9 @@ class App:
         return self._storage
 
     def close(self) -> None:
-        """Release what the storage holds open."""
+        """Release what the storage holds open, and what an interruption kept from being given back."""
+        for hold in self._holds:
+            hold.release()
         if self._storage is not None:
             self._storage.close()
 
@@ -167,6 +194,16 @@ class App:
             if index:
                 repository.load_index(self.settings.cache_directory)
             yield Opened(repository, lock)
+
+    def witness(self, repository: Repository) -> Witness:
+        """What this machine can say about the holders of the repository's locks."""
+        identity, state = self.identity, self.settings.state_directory
+        return Witness(
+            holder=Holder(identity.hostname, identity.username, identity.pid, identity.uid, identity.gid),
+            process_alive=is_alive,
+            notes=LockNotes(state / repository.id / "locks" if state else None, ProcessMark.current()),
+            booted_ns=booted_ns(),
+        )
 
     def create_repository(self) -> Created:
         """Make a repository on an empty medium.
@@ -237,27 +274,26 @@ class App:
         if access is Access.INSPECT or not self.settings.lock:
             yield None
             return
-        identity = self.identity
-        holder = Holder(identity.hostname, identity.username, identity.pid, identity.uid, identity.gid)
-        lock = acquire(
-            repository.objects,
-            holder=holder,
-            exclusive=access is Access.CHANGE,
-            clock=self.clock,
-            emit=self._emit,
-            process_alive=is_alive,
-            wait_seconds=self.settings.retry_lock,
-            confirm_later=confirm_later,
-        )
+        hold = _Hold()
+        self._holds.append(hold)
+        # An interruption comes once at most. Should it come where the inner clean-up begins, the outer one does it;
+        # should it come between the lines of the machinery of `with`, `close` does.
         try:
-            yield lock
-        finally:
             try:
-                lock.release()
-            except KeyboardInterrupt:
-                # It comes once at most, so the second attempt goes through.
-                lock.release()
-                raise
+                yield acquire(
+                    repository.objects,
+                    witness=self.witness(repository),
+                    exclusive=access is Access.CHANGE,
+                    clock=self.clock,
+                    emit=self._emit,
+                    wait_seconds=self.settings.retry_lock,
+                    confirm_later=confirm_later,
+                    announce=hold.keep,
+                )
+            finally:
+                hold.release()
+        finally:
+            hold.release()
 
 
 @contextmanager

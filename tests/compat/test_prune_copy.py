@@ -334,5 +334,11 @@ def test_unlock_takes_what_is_abandoned(newest_desk: Desk) -> None:
     assert desk.run("prune", expect=11).stderr
     process.kill()
     process.communicate()
+    refusal = json.loads(desk.run("prune", "--json", expect=11).stderr.splitlines()[-1])
+    assert refusal["name"] == "repository-locked"
+    assert "No such process runs here, but it may run in a container." in refusal["message"]
+    assert "run `pivori unlock`" in refusal["hint"]
+    assert refusal["details"]["remaining"].startswith("9m")
+    assert f"counts as abandoned in {refusal['details']['remaining']}" in refusal["hint"]
     assert desk.json("unlock")["removed"] == 1
     desk.run("prune")

@@ -42,6 +42,7 @@ class Run:
 
     laboratory: Laboratory
     process: subprocess.Popen[bytes]
+    pivori: Pivori
 
     def wait_until(self, true: Callable[[], object]) -> None:
         """Wait for something to become true, or for the end of the program."""
@@ -103,7 +104,7 @@ def start(pristine: Laboratory, pivori: Pivori, tmp_path: Path) -> Iterator[Call
 
     def start_one() -> Run:
         laboratory = pristine.copy(tmp_path / f"copy{len(runs)}")
-        run = Run(laboratory, pivori.start(*laboratory.arguments("backup", laboratory.source)))
+        run = Run(laboratory, pivori.start(*laboratory.arguments("backup", laboratory.source)), pivori)
         runs.append(run)
         return run
 
@@ -144,7 +145,8 @@ def require_next_run(run: Run, restic: Restic) -> None:
     """Nothing torn lies there, and the next run needs nobody's help."""
     laboratory = run.laboratory
     laboratory.require_whole_objects()
-    assert laboratory.run("backup", laboratory.source) == 0
+    # By the same user of the same machine: what is noted there proves that a lock is a dead process's.
+    run.pivori(*laboratory.arguments("backup", laboratory.source))
     assert laboratory.locks() == []
     restic.check(laboratory.repository, laboratory.password_file)
 
@@ -191,6 +193,31 @@ def test_killed_when_something_appears(start: Callable[[], Run], sight: str, new
         assert time.monotonic() < deadline, "a worker outlived its parent"
         time.sleep(0.02)
     require_next_run(run, newest_restic)
+
+
+def test_after_a_kill_the_next_exclusive_command_needs_no_help(start: Callable[[], Run]) -> None:
+    run = start()
+    run.wait_until(run.laboratory.locks)
+    run.process.kill()
+    run.finish()
+    assert len(run.laboratory.locks()) == 1
+    pruned = run.pivori(*run.laboratory.arguments("prune"))
+    assert f"Removed the lock of process {run.process.pid}" in pruned.stderr
+    assert run.laboratory.locks() == []
+
+
+def test_without_a_place_for_notes_a_killed_run_is_waited_for(start: Callable[[], Run], tmp_path: Path) -> None:
+    """A home that cannot be written to: the lock of the dead is then a stranger's, and said to be."""
+    run = start()
+    run.wait_until(run.laboratory.locks)
+    run.process.kill()
+    run.finish()
+    homeless = {"XDG_STATE_HOME": "/dev/null/nowhere"}
+    refused = run.pivori(*run.laboratory.arguments("prune"), expect=11, **homeless)
+    assert "`pivori unlock`" in refused.stderr
+    run.pivori(*run.laboratory.arguments("backup", run.laboratory.source), **homeless)
+    run.pivori(*run.laboratory.arguments("unlock"), **homeless)
+    run.pivori(*run.laboratory.arguments("prune"), **homeless)
 
 
 @pytest.mark.parametrize("sight", ["worker", "unfinished file", "pack"])

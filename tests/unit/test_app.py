@@ -1,15 +1,22 @@
 """The composition root: first runs, interrupted ones, locks as the access needs them."""
 
+import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import pivori.app
 from pivori.app import Access, App, ConfigMissing, LockNeeded, RepositoryExists
+from pivori.clock import SystemClock
 from pivori.errors import PivoriError
 from pivori.host import ProcessIdentity
+from pivori.repository import held_lock, keys
+from pivori.repository import locks as locks_module
 from pivori.repository.locks import Lock, RepositoryLocked
 from pivori.repository.repository import NoRepository, Repository
 from pivori.settings import Choices, Environment, PasswordFrom, PasswordSource, Secret, Settings
@@ -17,6 +24,7 @@ from pivori.settings.credentials import KeyFileMissing, KeyFilePermissions, NoPa
 from pivori.settings.resolve import resolve
 from pivori.storage import Kind, MemoryStorage, ReadOnly, Storage
 from pivori.storage.wrap import WrappedStorage
+from tests.interrupting import Interruption
 
 ME = ProcessIdentity(hostname="here", username="ada", uid=1, gid=1, pid=os.getpid())
 
@@ -32,6 +40,13 @@ def elsewhere() -> Settings:
     return Settings(
         repository="memory:", repository_is_default=False, password=password, key_file=None, cache_directory=None
     )
+
+
+class HastyClock(SystemClock):
+    """Never waits."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let no time pass."""
 
 
 class Dies(Exception):
@@ -201,6 +216,31 @@ def test_an_interruption_while_the_lock_is_given_back(app: App, monkeypatch: pyt
         pass
     assert len(calls) == 2
     assert locks(app) == 0
+
+
+@pytest.mark.parametrize("module", [pivori.app, held_lock, locks_module, contextlib], ids=lambda each: each.__name__)
+def test_an_interruption_at_any_place_leaves_no_lock(
+    elsewhere: Settings, module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a command opens a repository, and closes its parts in any case."""
+    monkeypatch.setattr(keys, "SCRYPT_N", 1 << 10)
+    app = App(elsewhere, storage=MemoryStorage(), identity=ME)
+    app.create_repository()
+    for step in itertools.count():
+        run = App(elsewhere, storage=app.storage(), identity=ME, clock=HastyClock())
+        with Interruption(step, Path(str(module.__file__))) as interruption:
+            try:
+                with run.open_repository(Access.CHANGE, confirm_later=True) as (_repository, lock):
+                    assert lock is not None
+                    lock.confirm()
+            finally:
+                run.close()
+                # Looked at while the error is on its way: once it is forgotten, a finalizer may have helped.
+                left = locks(app)
+        assert left == 0, step
+        if not interruption.came:
+            break
+    assert step > 0
 
 
 def test_damaged_keys_are_told(app: App) -> None:

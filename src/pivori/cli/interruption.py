@@ -3,12 +3,18 @@
 The first signal raises :class:`Interrupted` where the program is; locks are released and unfinished files removed on
 the way out. Signals that follow only say that this is going on. A signal the caller had set to be ignored (``nohup``,
 a background job of a shell) stays ignored.
+
+Raised once, an interruption may hit a clean-up but not the second attempt at it: that is how code that must not leave
+anything behind is written. It must not get lost either. Where Python runs code of its own accord (a finalizer, a weak
+reference that dies) an exception goes nowhere; an interruption that ends there is repeated a moment later.
 """
 
+import _thread
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -18,6 +24,7 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasa
 # `restic unlock` asks whether the process of a lock on its own machine is alive by sending it SIGHUP, so a program that
 # holds locks has to survive that signal.
 _SURVIVED = tuple(getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name))
+_SHORTLY = 0.01
 _PATIENCE = N_("Stopping: unfinished work is being cleaned up.")
 
 
@@ -39,20 +46,12 @@ def interruptions(*, process_ends: bool = False) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    interrupted = False
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        if interrupted:
-            _say(_(_PATIENCE))
-            return
-        interrupted = True
-        raise Interrupted(number)
-
+    state = _Interruption()
+    previous_hook, sys.unraisablehook = sys.unraisablehook, state.save_lost(sys.unraisablehook)
     previous = {number: signal.getsignal(number) for number in (*_SURVIVED, *_SIGNALS)}
     for number, handler in previous.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(number, _survive if number in _SURVIVED else interrupt)
+            signal.signal(number, _survive if number in _SURVIVED else state.interrupt)
     try:
         yield
     finally:
@@ -61,6 +60,55 @@ def interruptions(*, process_ends: bool = False) -> Iterator[None]:
                 signal.signal(number, signal.SIG_IGN)
             elif handler is not signal.SIG_IGN:
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        sys.unraisablehook = previous_hook
+
+
+class _Interruption:
+    """Raised once; a second time only when the first got lost."""
+
+    def __init__(self) -> None:
+        self._raised = False
+
+    def interrupt(self, number: int, _frame: FrameType | None) -> None:
+        """The handler of the signals."""
+        if self._raised:
+            _say(_(_PATIENCE))
+            return
+        self._raised = True
+        raise Interrupted(number)
+
+    def save_lost(
+        self, others: "Callable[[sys.UnraisableHookArgs], object]"
+    ) -> "Callable[[sys.UnraisableHookArgs], None]":
+        """A hook for exceptions that go nowhere, which sends a lost interruption again; others go to ``others``."""
+
+        def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+            lost = unraisable.exc_value
+            if not isinstance(lost, Interrupted):
+                others(unraisable)
+                return
+            self._raised = False
+            # Not from here, where it would be lost again; and not by `threading`, whose own locks may be held here.
+            _thread.start_new_thread(_send_shortly, (lost.number,))
+
+        return hook
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether an error is an interruption, or came of one: a clean-up that was hit by it may fail in its own way."""
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        if isinstance(link, KeyboardInterrupt):
+            return True
+        seen.add(id(link))
+        link = link.__cause__ or link.__context__
+    return False
+
+
+def _send_shortly(number: int) -> None:
+    threading.Event().wait(_SHORTLY)
+    os.kill(os.getpid(), number)
 
 
 def _survive(_number: int, _frame: FrameType | None) -> None:

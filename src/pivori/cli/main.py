@@ -154,8 +154,11 @@ def _in_our_words(error: BaseException) -> BaseException:
     import click
 
     from pivori.cli.failures import InterruptedByUser, UsageError
+    from pivori.cli.interruption import is_interruption
     from pivori.errors import PivoriError
 
+    if is_interruption(error):
+        return InterruptedByUser()
     if isinstance(error, click.UsageError):
         context = error.ctx
         # click lays some lists out with tabs and line breaks.

@@ -20,6 +20,7 @@ from pivori.host.process import (
     is_alive,
     run_to_stream,
 )
+from pivori.host.process_mark import ProcessMark, booted_ns
 from pivori.host.scan import Entry, find_entries, read_directory, same_device
 from pivori.host.sparse import write_sparse
 from pivori.host.target import TargetReplaced, TargetTree
@@ -30,11 +31,13 @@ __all__ = [
     "PasswordCommandFailed",
     "Problem",
     "ProcessIdentity",
+    "ProcessMark",
     "StreamingProcess",
     "TargetReplaced",
     "TargetTree",
     "UnsafePath",
     "available_processors",
+    "booted_ns",
     "capture_first_line",
     "collect_rarely",
     "copy_range",

@@ -1,8 +1,8 @@
 """Who stands in the way of a lock, and what to tell about them.
 
 Two shared locks live together; any other pair does not. A lock that was left behind by a process of this machine is
-removed on sight. One that is merely old is not: its holder may be a suspended machine or one with a wrong clock, so a
-person has to decide.
+removed on sight, when that is certain enough (:mod:`pivori.repository.lock_witness`). One of another machine never is,
+however old: its holder may be asleep or have a wrong clock, so a person has to decide.
 """
 
 from collections.abc import Callable, Collection
@@ -14,17 +14,16 @@ from pivori.clock import Clock
 from pivori.errors import PivoriError
 from pivori.events import Event
 from pivori.repository.lock_files import (
-    STALE_AFTER_SECONDS,
-    Holder,
     LockDamaged,
     LockInfo,
     LockRecord,
     UnpackedObjects,
     age_seconds,
-    is_dead,
+    encode_lock,
     list_locks,
     remove_lock,
 )
+from pivori.repository.lock_witness import ABANDONED_AFTER_SECONDS, STALE_AFTER_SECONDS, Standing, Witness
 from pivori.storage import StorageError
 from pivori.translation import N_
 
@@ -58,6 +57,19 @@ class LockAbandoned(RepositoryLocked):
     hint = N_("The lock looks abandoned: make sure that program no longer runs, then run `pivori unlock`.")
 
 
+class HolderUnseen(RepositoryLocked):
+    """The lock in the way bears the name of this host, but its process is not seen here."""
+
+    message = N_(
+        "{location} is locked by {username} on {hostname} (process {pid}) since {since}, {age} ago. No such process "
+        "runs here, but it may run in a container."
+    )
+    hint = N_(
+        "If you know that it does not run any more, run `pivori unlock`. If it is not renewed, the lock counts as "
+        "abandoned in {remaining} and is then removed by itself; --retry-lock waits for that."
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StaleLockRemoved(Event):
     """The lock of a process that no longer runs on this machine was found and removed."""
@@ -76,39 +88,44 @@ class Conflicts:
         self,
         objects: UnpackedObjects,
         *,
-        holder: Holder,
+        witness: Witness,
         exclusive: bool,
         clock: Clock,
         emit: Callable[[Event], None],
-        process_alive: Callable[[int], bool],
     ) -> None:
         self._objects = objects
-        self._holder = holder
+        self._witness = witness
         self._exclusive = exclusive
         self._clock = clock
         self._emit = emit
-        self._process_alive = process_alive
         self._known: dict[str, LockInfo] = {}
+        self._tidied = False
 
     def refuse(self, own: Collection[str]) -> None:
         """Look once, passing over the locks named in ``own``.
 
         Locks of dead processes of this machine are removed. Raises RepositoryLocked, LockDamaged, StorageError.
         """
-        for info in list_locks(self._objects, skip=own, known=self._known):
+        infos = list_locks(self._objects, skip=own, known=self._known)
+        if not self._tidied:
+            self._tidied = True
+            self._witness.notes.tidy([encode_lock(info.record) for info in infos if info.record is not None])
+        for info in infos:
             record = info.content
             if isinstance(record, LockDamaged):
                 raise record
-            if is_dead(record, self._holder, self._process_alive) and self._remove(info.name, record):
+            standing = self._witness.standing(record, self._clock.now_ns())
+            if standing in (Standing.ABANDONED, Standing.DEAD) and self._remove(info.name, record):
                 continue
             if self._exclusive or record.exclusive:
-                raise _refusal(self._objects.storage.location, record, self._clock)
+                raise _refusal(self._objects.storage.location, record, standing, self._clock)
 
     def _remove(self, name: str, record: LockRecord) -> bool:
         try:
             removed = remove_lock(self._objects, name)
         except StorageError:
             return False  # a medium without deletions: then the lock counts like any other
+        self._witness.notes.remove(encode_lock(record))
         if removed:
             self._emit(
                 StaleLockRemoved(
@@ -122,10 +139,18 @@ class Conflicts:
         return True
 
 
-def _refusal(location: str, record: LockRecord, clock: Clock) -> RepositoryLocked:
+def _refusal(location: str, record: LockRecord, standing: Standing, clock: Clock) -> RepositoryLocked:
     age = age_seconds(record, clock.now_ns())
     kind = RepositoryLockedExclusively if record.exclusive else RepositoryLocked
-    return (LockAbandoned if age > STALE_AFTER_SECONDS else kind)(
+    more = {}
+    if standing is Standing.UNSEEN:
+        kind = HolderUnseen
+        # A lock from the future has to get as old as any other first.
+        waiting = ABANDONED_AFTER_SECONDS - (clock.now_ns() - record.created_ns) / 1e9
+        more["remaining"] = age_text(waiting + 1)
+    elif age > STALE_AFTER_SECONDS:
+        kind = LockAbandoned
+    return kind(
         location=location,
         username=record.username,
         hostname=record.hostname,
@@ -133,6 +158,7 @@ def _refusal(location: str, record: LockRecord, clock: Clock) -> RepositoryLocke
         exclusive=record.exclusive,
         since=_local_time(record, clock.now().tzinfo),
         age=age_text(age),
+        **more,
     )
 
 

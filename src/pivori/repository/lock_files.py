@@ -1,23 +1,21 @@
-"""What lies under ``locks``: the record in a lock object, when it is stale, and how locks are listed and removed.
+"""What lies under ``locks``: the record in a lock object, and how locks are listed and removed.
 
 A lock says who works on the repository and whether others may do so too. The record and the rules are restic's
 (``docs/format.md``), so that both programs respect each other: a lock object of size zero is ignored, one that
-cannot be read blocks everybody, and a lock is stale when it is older than 30 minutes or when its process is gone.
+cannot be read blocks everybody.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Final, Protocol
 
 import msgspec
 
-from pivori.clock import Clock
 from pivori.errors import PivoriError
 from pivori.repository.times import format_time, parse_time
 from pivori.storage import Item, Kind, NotFound, Storage, StorageError
 from pivori.translation import N_, Phrase
 
-STALE_AFTER_SECONDS: Final = 30 * 60
 LARGEST_LOCK_BYTES: Final = 64 << 10
 _LISTINGS: Final = 10
 
@@ -102,16 +100,19 @@ def new_record(holder: Holder, *, exclusive: bool, now_ns: int) -> LockRecord:
     return LockRecord(
         time=format_time(now_ns),
         exclusive=exclusive,
-        hostname=_presentable(holder.hostname),
-        username=_presentable(holder.username),
+        hostname=presentable(holder.hostname),
+        username=presentable(holder.username),
         pid=holder.pid,
         uid=holder.uid,
         gid=holder.gid,
     )
 
 
-def _presentable(text: str) -> str:
-    # The system may hand out names that are not UTF-8; JSON cannot hold them and a lock must still be possible.
+def presentable(text: str) -> str:
+    """A name as a lock record holds it.
+
+    The system may hand out names that are not UTF-8; JSON cannot hold them and a lock must still be possible.
+    """
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -133,23 +134,6 @@ def decode_lock(data: bytes, name: str) -> LockRecord:
 def age_seconds(record: LockRecord, now_ns: int) -> float:
     """How long ago the lock was written; never negative, even when its clock runs ahead of ours."""
     return max(0.0, (now_ns - record.created_ns) / 1e9)
-
-
-def is_dead(record: LockRecord, holder: Holder, process_alive: Callable[[int], bool]) -> bool:
-    """Whether the lock belongs to a process of this machine (``holder``'s) that no longer runs.
-
-    Process numbers below 1 name no process (and would address whole groups of them), so they count as gone. A
-    number that was given to another process since, or after a restart, counts as running: nothing in the record
-    tells the two apart, and removing the lock of a running process loses data.
-    """
-    if not holder.hostname or record.hostname != _presentable(holder.hostname):
-        return False
-    return record.pid < 1 or not process_alive(record.pid)
-
-
-def is_stale(record: LockRecord, now_ns: int, holder: Holder, process_alive: Callable[[int], bool]) -> bool:
-    """Whether a lock may be removed by ``unlock``: not refreshed for 30 minutes, or its process is gone."""
-    return age_seconds(record, now_ns) > STALE_AFTER_SECONDS or is_dead(record, holder, process_alive)
 
 
 def list_locks(
@@ -197,18 +181,6 @@ def remove_lock(objects: UnpackedObjects, name: str) -> bool:
     except NotFound:
         return False
     return True
-
-
-def remove_stale(
-    objects: UnpackedObjects, *, holder: Holder, clock: Clock, process_alive: Callable[[int], bool]
-) -> int:
-    """Remove the stale locks and return how many; damaged ones stay. Raises StorageError."""
-    now_ns = clock.now_ns()
-    return sum(
-        remove_lock(objects, info.name)
-        for info in list_locks(objects)
-        if isinstance(info.content, LockRecord) and is_stale(info.content, now_ns, holder, process_alive)
-    )
 
 
 def remove_all(objects: UnpackedObjects) -> int:

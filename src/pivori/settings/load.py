@@ -36,6 +36,7 @@ class Environment:
     data_home: Path | None = None
     config_home: Path | None = None
     cache_home: Path | None = None
+    state_home: Path | None = None
     languages: tuple[str, ...] = ()
     repository: str | None = None
     password: Secret | None = None
@@ -64,6 +65,14 @@ class Environment:
         """Where disposable copies live; None when this user has no place for them."""
         try:
             return self._directory(self.cache_home, ".cache")
+        except NoHomeDirectory:
+            return None
+
+    @property
+    def state_directory(self) -> Path | None:
+        """Where notes about this machine's own doings live; None when this user has no place for them."""
+        try:
+            return self._directory(self.state_home, ".local/state")
         except NoHomeDirectory:
             return None
 
@@ -118,6 +127,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         data_home=_absolute(variables, "XDG_DATA_HOME"),
         config_home=_absolute(variables, "XDG_CONFIG_HOME"),
         cache_home=_absolute(variables, "XDG_CACHE_HOME"),
+        state_home=_absolute(variables, "XDG_STATE_HOME"),
         languages=load_languages(variables),
         repository=variables.get("PIVORI_REPOSITORY") or None,
         password=Secret(password) if password else None,

@@ -58,6 +58,8 @@ class Settings:
     """The generated key of the default repository; None for any other repository."""
     cache_directory: Path | None
     """None when nothing may be cached."""
+    state_directory: Path | None = None
+    """For notes about this machine's own doings; None when this user has no place for them."""
     json: bool = False
     quiet: bool = False
     verbose: int = 0

@@ -42,6 +42,7 @@ def resolve(environment: Environment, choices: Choices) -> Settings:
         password=password_source(environment, choices, key_file),
         key_file=key_file,
         cache_directory=_cache_directory(environment, choices),
+        state_directory=environment.state_directory,
         json=choices.json,
         quiet=choices.quiet,
         verbose=choices.verbose,

@@ -24,21 +24,26 @@ class Background:
         self._told = False
 
     def start(self, key: str, task: Callable[[], None]) -> None:
-        """Have ``task`` done; it raises StorageError only. ``key`` names it for :meth:`wait`."""
+        """Have ``task`` done; it raises StorageError only. ``key`` names it for :meth:`wait`.
+
+        After an interruption nobody knows whether the task was handed over: it may be under way, or still be begun,
+        or never. What it does has to bear that.
+        """
         self._places.acquire()
+        place = _Place(self._places)
         try:
             with self._lock:
-                self._outstanding[key] = self._submit(key, task)
+                self._outstanding[key] = self._submit(key, task, place)
         except BaseException:
-            self._places.release()
+            place.give_back()
             raise
 
-    def _submit(self, key: str, task: Callable[[], None]) -> Future[None]:
+    def _submit(self, key: str, task: Callable[[], None], place: "_Place") -> Future[None]:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pivori-storage")
-        return self._executor.submit(self._run, key, task)
+        return self._executor.submit(self._run, key, task, place)
 
-    def _run(self, key: str, task: Callable[[], None]) -> None:
+    def _run(self, key: str, task: Callable[[], None], place: "_Place") -> None:
         try:
             task()
         except StorageError as error:
@@ -46,7 +51,7 @@ class Background:
         finally:
             with self._lock:
                 self._outstanding.pop(key, None)
-            self._places.release()
+            place.give_back()
 
     def keep(self, error: StorageError) -> None:
         """Hold a failure for :meth:`raise_failure`, as an error nobody retries: a second try would hide it."""
@@ -80,3 +85,15 @@ class Background:
             self._executor.shutdown()
         if not self._told:
             self.raise_failure()
+
+
+class _Place:
+    """One of the places for what is outstanding; it is given back once, whoever comes first."""
+
+    def __init__(self, places: threading.BoundedSemaphore) -> None:
+        self._places = places
+        self._taken_back = threading.Lock()
+
+    def give_back(self) -> None:
+        if self._taken_back.acquire(blocking=False):
+            self._places.release()

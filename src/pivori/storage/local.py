@@ -51,6 +51,7 @@ class LocalStorage:
         self._background = Background(_OUTSTANDING_PACKS)
         self._lock = Lock()
         self._unflushed: set[Path] = set()
+        self._unfinished: set[local_files.Unfinished] = set()
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self._path, self._clock)
@@ -95,15 +96,18 @@ class LocalStorage:
             if self._is_there(kind, file, sum(view.nbytes for view in views)):
                 self._flush_name(kind, file.parent)
                 return
-            descriptor, temporary = self._write_temporary(views)
-        if kind is not Kind.PACK:
-            self._finish(kind, name, descriptor, temporary, file)
-            return
+        unfinished = local_files.Unfinished(self._temporary)
+        with self._lock:
+            self._unfinished.add(unfinished)
         try:
-            self._background.start(name, lambda: self._finish(kind, name, descriptor, temporary, file))
+            with reported(self.location, "write", object_label(kind, name)):
+                self._write_temporary(unfinished, views)
+            if kind is Kind.PACK:
+                self._background.start(name, lambda: self._finish_claimed(kind, name, unfinished, file))
+            else:
+                self._finish(kind, name, unfinished, file)
         except BaseException:
-            os.close(descriptor)
-            _remove(temporary)
+            self._give_up(kind, unfinished)
             raise
 
     def _is_there(self, kind: Kind, file: Path, size: int) -> bool:
@@ -116,34 +120,43 @@ class LocalStorage:
             raise AlreadyExists(location=self.location, operation="write", name=CONFIG_NAME)
         return status.st_size == size
 
-    def _write_temporary(self, views: Sequence[memoryview]) -> tuple[int, Path]:
-        """A new temporary file with this content, still open and not yet durable."""
+    def _write_temporary(self, unfinished: local_files.Unfinished, views: Sequence[memoryview]) -> None:
+        """Make the temporary file, with this content; it is open and not yet durable."""
         try:
-            descriptor, temporary = local_files.open_temporary(self._temporary)
+            unfinished.open()
         except FileNotFoundError:
             self._make_folder(self._temporary)
-            descriptor, temporary = local_files.open_temporary(self._temporary)
-        try:
-            local_files.write_views(descriptor, views)
-        except BaseException:
-            os.close(descriptor)
-            _remove(temporary)
-            raise
-        return descriptor, temporary
+            unfinished.open()
+        unfinished.write(views)
 
-    def _finish(self, kind: Kind, name: str, descriptor: int, temporary: Path, file: Path) -> None:
-        """Make a temporary file durable and give it its name, or remove it. Closes ``descriptor``."""
+    def _finish_claimed(self, kind: Kind, name: str, unfinished: local_files.Unfinished, file: Path) -> None:
+        """Finish in the background what was not given up after all."""
+        if not unfinished.claim():
+            return
+        try:
+            self._finish(kind, name, unfinished, file)
+        except BaseException:
+            unfinished.discard()
+            self._forget(unfinished)
+            raise
+
+    def _finish(self, kind: Kind, name: str, unfinished: local_files.Unfinished, file: Path) -> None:
+        """Make a temporary file durable and give it its name."""
         with reported(self.location, "write", object_label(kind, name)):
-            try:
-                try:
-                    local_files.flush(descriptor)
-                finally:
-                    os.close(descriptor)
-                self._publish(kind, temporary, file)
-            except BaseException:
-                _remove(temporary)
-                raise
+            unfinished.settle()
+            self._publish(kind, unfinished.path, file)
+            self._forget(unfinished)
             self._flush_name(kind, file.parent)
+
+    def _give_up(self, kind: Kind, unfinished: local_files.Unfinished) -> None:
+        """Leave nothing of a file, unless the background is at work on it: that finishes it."""
+        if kind is not Kind.PACK or unfinished.claim():
+            unfinished.discard()
+            self._forget(unfinished)
+
+    def _forget(self, unfinished: local_files.Unfinished) -> None:
+        with self._lock:
+            self._unfinished.discard(unfinished)
 
     def _publish(self, kind: Kind, temporary: Path, file: Path) -> None:
         if kind is Kind.CONFIG:
@@ -229,8 +242,16 @@ class LocalStorage:
             raise
 
     def close(self) -> None:
-        """Finish outstanding packs and end the thread; see :meth:`Storage.close`."""
-        self._background.close()
+        """Finish outstanding packs and end the thread; see :meth:`Storage.close`.
+
+        Files whose writing was interrupted, twice perhaps, go as well.
+        """
+        try:
+            self._background.close()
+        finally:
+            for unfinished in list(self._unfinished):
+                unfinished.discard()
+                self._forget(unfinished)
 
     def remove_leftovers(self) -> int:
         """Remove temporary files nobody finishes, and say how many.
@@ -268,9 +289,3 @@ def _items(folder: Path) -> Iterator[Item]:
 
 def _files(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / item.name for item in _items(folder))
-
-
-def _remove(temporary: Path) -> None:
-    """Remove a temporary file that will not be finished; what cannot be removed is a leftover."""
-    with suppress(OSError):
-        temporary.unlink()

@@ -15,6 +15,7 @@ from contextlib import suppress
 from fcntl import LOCK_EX, flock
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -139,10 +140,47 @@ def _rename_under_lock(temporary: Path, final: Path) -> None:
         os.close(descriptor)
 
 
-def open_temporary(folder: Path) -> tuple[int, Path]:
-    """A new private file in ``folder``, open for writing, whose name tells which process of which machine made it."""
-    temporary = folder / f"{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
-    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE), temporary
+class Unfinished:
+    """A new file that has not got its name yet. Its temporary one tells which process of which machine makes it.
+
+    The name is known before there is a file, so whatever interrupts its making, :meth:`discard` leaves nothing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is where it will lie; nothing is made yet."""
+        self.path = folder / f"{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
+        self._descriptor = -1
+        self._claimed = Lock()
+
+    def open(self) -> None:
+        """Make the file, private to the user, and open it for writing."""
+        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+
+    def write(self, views: Sequence[memoryview]) -> None:
+        """Write its content."""
+        write_views(self._descriptor, views)
+
+    def settle(self) -> None:
+        """Make its content durable and close it; it is there under its temporary name."""
+        try:
+            flush(self._descriptor)
+        finally:
+            self._close()
+
+    def claim(self) -> bool:
+        """Whether the caller is the first to ask: of two threads that would go on with the file only one may."""
+        return self._claimed.acquire(blocking=False)
+
+    def discard(self) -> None:
+        """Remove it unless it has got its name; may be called again. What cannot be removed is a leftover."""
+        with suppress(OSError):
+            self.path.unlink()
+        self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 @cache

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sys
+import threading
 
 import pytest
 
-from pivori.cli.interruption import Interrupted, interruptions
+from pivori.cli.interruption import Interrupted, interruptions, is_interruption
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -64,3 +66,51 @@ def test_ignored_signals_stay_ignored() -> None:
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class Dying:
+    """Its end is code that Python runs of its own accord: an exception there goes nowhere."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(10):
+            len(())
+
+
+def test_an_interruption_that_gets_lost_comes_again() -> None:
+    before = sys.unraisablehook
+
+    def lose_it_and_go_on() -> None:
+        Dying()
+        threading.Event().wait(20)
+
+    with pytest.raises(Interrupted) as caught, interruptions():
+        lose_it_and_go_on()
+    assert caught.value.number == signal.SIGTERM
+    assert sys.unraisablehook is before
+
+
+def test_other_lost_errors_are_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing:
+        def __del__(self) -> None:
+            raise ZeroDivisionError
+
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
+    with interruptions():
+        Failing()
+    assert told == [ZeroDivisionError]
+
+
+def test_what_comes_of_an_interruption_is_one() -> None:
+    def fail_at_the_clean_up() -> None:
+        try:
+            raise Interrupted(signal.SIGINT)
+        finally:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError) as caught:
+        fail_at_the_clean_up()
+    assert is_interruption(caught.value)
+    assert is_interruption(Interrupted(signal.SIGINT))
+    assert not is_interruption(RuntimeError())

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from pivori.repository.crypto import MasterKey
 from pivori.repository.lock_files import Holder, LockRecord, encode_lock, new_record
+from pivori.repository.locks import LockNotes, Witness
 from pivori.repository.objects import SealedObjects
 from pivori.storage import Kind, MemoryStorage, Storage
 
@@ -68,3 +69,15 @@ def put_record(objects: SealedObjects, record: LockRecord) -> str:
 def lock_names(objects: SealedObjects) -> set[str]:
     """The names of the lock objects in the storage."""
     return {item.name for item in objects.storage.list(Kind.LOCK)}
+
+
+def witness_of(
+    holder: Holder = US,
+    alive: Callable[[int], bool] = lambda _pid: True,
+    *,
+    notes: LockNotes | None = None,
+    booted: float | None = None,
+) -> Witness:
+    """What the machine of ``holder`` says; it was started ``booted`` seconds before NOW."""
+    booted_ns = None if booted is None else NOW - round(booted * SECOND)
+    return Witness(holder=holder, process_alive=alive, notes=notes or LockNotes(), booted_ns=booted_ns)

@@ -1,4 +1,4 @@
-"""Lock records: restic's JSON, when they are stale, listing and removing them."""
+"""Lock records: restic's JSON, listing and removing them."""
 
 import json
 from collections.abc import Iterator
@@ -15,34 +15,21 @@ from pivori.repository.lock_files import (
     age_seconds,
     decode_lock,
     encode_lock,
-    is_dead,
-    is_stale,
     list_locks,
     new_record,
     remove_all,
-    remove_stale,
 )
 from pivori.repository.times import format_time
 from pivori.storage import Item, Kind, MemoryStorage
 from tests.unit.repository.locking import (
     NOW,
     SECOND,
-    THEM,
     US,
-    HandClock,
     lock_names,
     put_lock,
     put_record,
     sealed_objects,
 )
-
-
-def nobody(pid: int) -> bool:
-    return False
-
-
-def everybody(pid: int) -> bool:
-    return True
 
 
 def test_a_record_is_the_json_of_restic() -> None:
@@ -61,7 +48,6 @@ def test_root_has_no_uid_and_gid_but_empty_names_are_written() -> None:
 def test_names_that_are_not_utf8_can_be_written() -> None:
     record = new_record(Holder("h\udcff", "u", 1), exclusive=False, now_ns=NOW)
     assert decode_lock(encode_lock(record), "x").hostname == "h\ufffd"
-    assert is_dead(record, Holder("h\udcff", "u", 2), nobody)
 
 
 def test_a_record_of_restic_is_read() -> None:
@@ -124,35 +110,6 @@ def test_records_survive_the_round_trip(
 
 def record_of(hostname: str = "here", pid: int = 7, age: float = 60.0) -> LockRecord:
     return new_record(Holder(hostname, "ann", pid), exclusive=False, now_ns=NOW - round(age * SECOND))
-
-
-@pytest.mark.parametrize(
-    ("record", "alive", "stale"),
-    [
-        (record_of(), everybody, False),
-        (record_of(), nobody, True),
-        (record_of(hostname="there"), nobody, False),
-        (record_of(hostname="there", age=1800), everybody, False),
-        (record_of(hostname="there", age=1800.1), everybody, True),
-        (record_of(age=1801), everybody, True),
-        (record_of(age=-3600), everybody, False),
-        (record_of(pid=0), everybody, True),
-        (record_of(pid=-1), everybody, True),
-        (record_of(hostname="there", pid=0), nobody, False),
-    ],
-)
-def test_what_is_stale(record: LockRecord, alive: object, stale: bool) -> None:
-    assert is_stale(record, NOW, US, alive) is stale
-
-
-def test_an_unknown_hostname_is_nobodys() -> None:
-    assert not is_dead(record_of(hostname=""), Holder("", "ann", 1), nobody)
-
-
-def test_only_positive_numbers_are_asked_for() -> None:
-    asked: list[int] = []
-    is_dead(record_of(pid=-1), US, lambda pid: bool(asked.append(pid)))
-    assert asked == []
 
 
 def test_age_is_never_negative() -> None:
@@ -222,18 +179,6 @@ def test_known_locks_are_not_read_again() -> None:
     objects.load_unpacked = None  # reading would fail
     assert [info.name for info in list_locks(objects, known=known)] == [name]
     assert list_locks(objects, skip=[name], known=known) == []
-
-
-def test_remove_stale_leaves_what_is_in_use_or_damaged() -> None:
-    objects = sealed_objects()
-    dead = put_lock(objects, US)
-    old = put_lock(objects, THEM, age=1801)
-    young = put_lock(objects, THEM)
-    broken = "b" * 64
-    objects.storage.put(Kind.LOCK, broken, [b"x" * 40])
-    assert remove_stale(objects, holder=US, clock=HandClock(), process_alive=nobody) == 2
-    assert {dead, old}.isdisjoint(lock_names(objects))
-    assert lock_names(objects) == {young, broken}
 
 
 def test_remove_all_leaves_nothing() -> None:

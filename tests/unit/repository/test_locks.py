@@ -1,8 +1,13 @@
 """Taking, holding, renewing, losing and giving back a lock."""
 
+import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pivori.events import Event
-from pivori.repository import locks
-from pivori.repository.lock_conflicts import LockAbandoned, RepositoryLockedExclusively, age_text
-from pivori.repository.lock_files import Holder, LockDamaged, list_locks, remove_all
+from pivori.host import ProcessMark
+from pivori.repository import held_lock
+from pivori.repository.lock_conflicts import HolderUnseen, LockAbandoned, RepositoryLockedExclusively, age_text
+from pivori.repository.lock_files import Holder, LockDamaged, encode_lock, list_locks, new_record, remove_all
+from pivori.repository.lock_notes import Whereabouts
 from pivori.repository.locks import (
     Lock,
     LockExpired,
     LockLost,
+    LockNotes,
     LockNotReleased,
     RepositoryLocked,
     StaleLockRemoved,
@@ -25,7 +33,19 @@ from pivori.repository.locks import (
 )
 from pivori.repository.objects import SealedObjects
 from pivori.storage import Kind, MemoryStorage, ReadOnly, StorageError
-from tests.unit.repository.locking import THEM, US, HandClock, lock_names, put_lock, sealed_objects
+from tests.interrupting import Interruption
+from tests.unit.repository.locking import (
+    NOW,
+    SECOND,
+    THEM,
+    US,
+    HandClock,
+    lock_names,
+    put_lock,
+    put_record,
+    sealed_objects,
+    witness_of,
+)
 
 
 class Scene:
@@ -36,15 +56,16 @@ class Scene:
         self.clock = HandClock()
         self.told: list[Event] = []
         self.alive = {US.pid, THEM.pid}
+        self.notes = LockNotes()
+        self.booted: float | None = None
 
     def acquire(self, *, exclusive: bool = False, holder: Holder = US, **choices: Any) -> Lock:
         return acquire(
             self.objects,
-            holder=holder,
+            witness=witness_of(holder, self.alive.__contains__, notes=self.notes, booted=self.booted),
             exclusive=exclusive,
             clock=self.clock,
             emit=self.told.append,
-            process_alive=self.alive.__contains__,
             **choices,
         )
 
@@ -107,7 +128,7 @@ def test_a_lock_is_there_while_it_is_held_and_gone_after(scene: Scene, exclusive
         assert (info.record.exclusive, info.record.hostname, info.record.pid) == (exclusive, "here", 100)
         lock.check()
     assert scene.names == set()
-    assert scene.clock.slept == [locks.SETTLE_SECONDS]
+    assert scene.clock.slept == [held_lock.SETTLE_SECONDS]
     assert scene.told == []
 
 
@@ -152,7 +173,7 @@ def test_an_old_shared_lock_does_not_block_a_shared_one(scene: Scene) -> None:
 
 
 def test_an_old_lock_of_a_living_process_of_this_host_is_left_alone(scene: Scene) -> None:
-    put_lock(scene.objects, US, exclusive=True, age=1801)
+    put_lock(scene.objects, Holder("here", "ann", THEM.pid), exclusive=True, age=1801)
     with pytest.raises(LockAbandoned):
         scene.acquire()
     assert len(scene.names) == 1
@@ -160,17 +181,118 @@ def test_an_old_lock_of_a_living_process_of_this_host_is_left_alone(scene: Scene
 
 @pytest.mark.parametrize("was_exclusive", [False, True])
 def test_the_lock_of_a_dead_process_of_this_host_is_removed_and_told(scene: Scene, was_exclusive: bool) -> None:
-    put_lock(scene.objects, Holder("here", "ann", 99), exclusive=was_exclusive, age=60)
+    put_lock(scene.objects, Holder("here", "ann", 99), exclusive=was_exclusive, age=601)
     with scene.acquire(exclusive=True) as lock:
         assert scene.names == {lock.name}
     assert scene.told == [
-        StaleLockRemoved(hostname="here", username="ann", pid=99, exclusive=was_exclusive, age_seconds=60.0)
+        StaleLockRemoved(hostname="here", username="ann", pid=99, exclusive=was_exclusive, age_seconds=601.0)
     ]
+
+
+def test_a_young_lock_of_an_unseen_process_of_this_host_may_be_a_container_s(scene: Scene) -> None:
+    name = put_lock(scene.objects, Holder("here", "ann", 99), age=150)
+    scene.acquire().release()
+    with pytest.raises(HolderUnseen) as caught:
+        scene.acquire(exclusive=True)
+    assert scene.names == {name}
+    assert (caught.value.code, caught.value.exit_status) == ("repository-locked", 11)
+    assert "No such process runs here" in str(caught.value)
+    assert "`pivori unlock`" in caught.value.hint
+    assert caught.value.details["remaining"] == "7m 30s"
+
+
+def test_an_unseen_holder_is_waited_for_until_its_lock_counts_as_abandoned(scene: Scene) -> None:
+    put_lock(scene.objects, Holder("here", "ann", 99), age=150)
+    scene.acquire(exclusive=True, wait_seconds=600).release()
+    assert scene.clock.wall - NOW == pytest.approx(450 * SECOND, abs=11 * SECOND)
+    assert [type(event) for event in scene.told] == [WaitingForLock, StaleLockRemoved]
+
+
+# --- what our own notes prove ---
+
+
+@pytest.fixture
+def noting(scene: Scene, tmp_path: Path) -> Scene:
+    """With a place for notes: ``notes_of`` of them are this process's."""
+    scene.notes = LockNotes(tmp_path / "notes", ProcessMark.current())
+    return scene
+
+
+def noted(folder: Path) -> int:
+    return len(list((folder / "notes").iterdir()))
+
+
+def test_a_note_is_there_while_the_lock_is(noting: Scene, tmp_path: Path) -> None:
+    with noting.acquire() as lock:
+        assert noted(tmp_path) == 1
+        noting.clock.advance(301)
+        lock.refresh_if_due()
+        assert noted(tmp_path) == 1
+        [info] = list_locks(noting.objects)
+        assert info.record is not None
+        assert noting.notes.find(encode_lock(info.record)) is Whereabouts.RUNNING
+    assert noted(tmp_path) == 0
+
+
+def test_the_note_is_written_before_the_lock(fragile: Fragile, tmp_path: Path) -> None:
+    scene = Scene(sealed_objects(fragile))
+    scene.notes = LockNotes(tmp_path / "notes", ProcessMark.current())
+    seen: list[int] = []
+    fragile.before_put = lambda: seen.append(noted(tmp_path))
+    scene.acquire().release()
+    assert seen == [1]
+
+
+def test_the_note_of_a_lock_that_could_not_be_removed_stays(fragile: Fragile, tmp_path: Path) -> None:
+    scene = Scene(sealed_objects(fragile))
+    scene.notes = LockNotes(tmp_path / "notes", ProcessMark.current())
+    lock = scene.acquire()
+    fragile.fails = {"delete"}
+    lock.release()
+    assert noted(tmp_path) == 1
+
+
+@pytest.mark.parametrize("own_pid", [False, True])
+def test_the_lock_of_a_process_that_is_proven_dead_is_removed_at_once(
+    noting: Scene, tmp_path: Path, own_pid: bool
+) -> None:
+    here = ProcessMark.current()
+    assert here is not None
+    # Its number may be in use again, which the note tells apart.
+    dead = replace(here, started=0, pid=here.pid if own_pid else os.getppid())
+    record = new_record(Holder("another name", "ann", dead.pid), exclusive=True, now_ns=NOW)
+    LockNotes(tmp_path / "notes", dead).write(encode_lock(record))
+    put_record(noting.objects, record)
+    noting.alive.add(dead.pid)
+    with noting.acquire(exclusive=True) as lock:
+        assert noting.names == {lock.name}
+        assert noted(tmp_path) == 1
+    assert [type(event) for event in noting.told] == [StaleLockRemoved]
+    assert noted(tmp_path) == 0
+
+
+def test_what_the_dead_have_left_is_tidied_up(noting: Scene, tmp_path: Path) -> None:
+    here = ProcessMark.current()
+    assert here is not None
+    LockNotes(tmp_path / "notes", replace(here, started=here.started - 1)).write(b"of a lock that is gone")
+    LockNotes(tmp_path / "notes", here).write(b"of a lock that is about to be written")
+    noting.acquire().release()
+    assert noted(tmp_path) == 1
+
+
+def test_a_lock_is_announced_before_it_is_written(fragile: Fragile) -> None:
+    scene = Scene(sealed_objects(fragile))
+    known: list[Lock] = []
+    seen: list[int] = []
+    fragile.before_put = lambda: seen.append(len(known))
+    lock = scene.acquire(announce=known.append)
+    assert (known, seen) == ([lock], [1])
+    lock.release()
 
 
 def test_a_dead_lock_that_cannot_be_removed_counts(fragile: Fragile) -> None:
     scene = Scene(sealed_objects(fragile))
-    put_lock(scene.objects, Holder("here", "ann", 99), exclusive=True)
+    put_lock(scene.objects, Holder("here", "ann", 99), exclusive=True, age=601)
     fragile.fails = {"delete"}
     with pytest.raises(RepositoryLocked):
         scene.acquire()
@@ -316,7 +438,7 @@ def test_a_clock_that_was_set_back_does_not_stop_the_renewals(scene: Scene) -> N
 
 
 def test_a_thread_renews_on_its_own(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "_POLL_SECONDS", 0.005)
+    monkeypatch.setattr(held_lock, "_POLL_SECONDS", 0.005)
     with scene.acquire() as lock:
         first = lock.name
         scene.clock.advance(301)
@@ -327,7 +449,7 @@ def test_a_thread_renews_on_its_own(scene: Scene, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_the_thread_finds_is_raised_where_the_work_is_done(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "_POLL_SECONDS", 0.005)
+    monkeypatch.setattr(held_lock, "_POLL_SECONDS", 0.005)
     with scene.acquire() as lock:
         remove_all(scene.objects)
         scene.clock.advance(301)
@@ -502,6 +624,65 @@ def test_an_interrupted_wait_leaves_nothing(scene: Scene) -> None:
     assert scene.names == set()
 
 
+def test_a_release_that_is_interrupted_can_be_done_again(fragile: Fragile) -> None:
+    """At each place in turn: of a lock whose name is known, and of one that may be stored or not."""
+    for step in itertools.count():
+        scene = Scene(sealed_objects(fragile))
+        lock = scene.acquire()
+
+        def interrupt() -> None:
+            fragile.on_put = lambda: None
+            raise KeyboardInterrupt
+
+        fragile.on_put = interrupt
+        scene.clock.advance(301)
+        with pytest.raises(KeyboardInterrupt):
+            lock.refresh_if_due()
+        assert len(scene.names) == 2
+        with Interruption(step, Path(held_lock.__file__)) as interruption:
+            try:
+                lock.release()
+            finally:
+                lock.release()
+        assert scene.names == set()
+        if not interruption.came:
+            break
+    assert step > 20
+
+
+def test_taking_that_is_interrupted_leaves_nothing() -> None:
+    """At each place in turn, refused or not; what stands there is released by whom it was announced to."""
+    for refused, step in itertools.product([False, True], range(1000)):
+        scene = Scene()
+        theirs = {put_lock(scene.objects, exclusive=True)} if refused else set()
+        announced: list[Lock] = []
+        with Interruption(step, Path(held_lock.__file__)) as interruption, suppress(RepositoryLocked):
+            scene.acquire(announce=announced.append)
+        for lock in announced:
+            lock.release()
+        assert scene.names == theirs
+        if not interruption.came:
+            assert step > 10
+            if refused:
+                return
+
+
+def test_a_lock_that_could_not_be_renewed_is_looked_after_before_a_write(fragile: Fragile) -> None:
+    """On a host of our name it counts as abandoned after ten minutes: long before it is lost by age."""
+    scene = Scene(sealed_objects(fragile))
+    with scene.acquire() as lock:
+        fragile.fails = {"put"}
+        scene.clock.advance(449)
+        remove_all(scene.objects)
+        lock.check()
+        scene.clock.advance(2)
+        fragile.fails = {"put", "size"}
+        lock.check()
+        fragile.fails = {"put"}
+        with pytest.raises(LockLost, match="removed"):
+            lock.check()
+
+
 def test_a_medium_that_takes_no_locks_says_so(monkeypatch: pytest.MonkeyPatch, fragile: Fragile) -> None:
     def refuse(*_: object) -> None:
         raise ReadOnly(location="memory:", operation="write", name="locks/x", mode="for reading")
@@ -514,7 +695,7 @@ def test_a_medium_that_takes_no_locks_says_so(monkeypatch: pytest.MonkeyPatch, f
 def test_a_release_during_a_renewal_that_hangs_leaves_nothing(
     fragile: Fragile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "_RELEASE_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(held_lock, "_RELEASE_PATIENCE_SECONDS", 0.05)
     scene = Scene(sealed_objects(fragile))
     lock = scene.acquire()
     writing, go_on = threading.Event(), threading.Event()
@@ -639,11 +820,10 @@ def test_nobody_works_beside_an_exclusive_holder(actors: list[tuple[bool, bool, 
             try:
                 with acquire(
                     objects,
-                    holder=Holder("here", "ann", number + 1),
+                    witness=witness_of(Holder("here", "ann", number + 1)),
                     exclusive=exclusive,
                     clock=StagedClock(stage),
                     emit=lambda event: None,
-                    process_alive=lambda pid: True,
                     confirm_later=confirm_later,
                 ) as lock:
                     begin = next(ticks)

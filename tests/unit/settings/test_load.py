@@ -12,6 +12,8 @@ def test_folders_follow_the_xdg_specification() -> None:
     assert environment.default_repository == Path("/data/pivori/repository")
     assert environment.default_key_file == Path("/home/ada/.config/pivori/repository.key")
     assert environment.cache_directory == Path("/home/ada/.cache/pivori")
+    assert environment.state_directory == Path("/home/ada/.local/state/pivori")
+    assert load_environment({"XDG_STATE_HOME": "/state"}).state_directory == Path("/state/pivori")
 
 
 def test_the_user_database_says_what_home_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,6 +31,7 @@ def test_a_user_without_any_home_has_no_default_places(monkeypatch: pytest.Monke
     monkeypatch.setattr("pwd.getpwuid", unknown)
     environment = load_environment({})
     assert environment.cache_directory is None
+    assert environment.state_directory is None
     with pytest.raises(NoHomeDirectory):
         _ = environment.default_repository
     assert load_environment({"XDG_DATA_HOME": "/d"}).default_repository == Path("/d/pivori/repository")

@@ -21,6 +21,7 @@ def test_nothing_given_means_the_default_repository_with_its_key() -> None:
     assert settings.password.kind is PasswordFrom.KEY_FILE
     assert settings.password.path == settings.key_file == Path("/home/ada/.config/pivori/repository.key")
     assert settings.cache_directory == Path("/home/ada/.cache/pivori")
+    assert settings.state_directory == Path("/home/ada/.local/state/pivori")
 
 
 def test_the_default_repository_is_recognised_however_it_is_written(tmp_path: Path) -> None:

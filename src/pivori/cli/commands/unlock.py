@@ -9,19 +9,19 @@ from pivori.app import Access
 from pivori.cli.options import repository_command
 from pivori.cli.session import Session
 from pivori.cli.wording import show_number
-from pivori.host import is_alive
-from pivori.repository.locks import Holder, remove_all, remove_stale
+from pivori.repository.locks import remove_all, remove_stale
 from pivori.translation import _, ngettext
 
 
 @repository_command(
     help=_(
         "Remove locks that were left behind.\n\n"
-        "A lock goes when it was not refreshed for half an hour, or when its process on this machine is gone. Locks "
-        "of dead processes of this machine are also removed by every command that meets them."
+        "A lock goes when it was not refreshed for half an hour, or when it bears the name of this machine and its "
+        "process is not found here. A process in a container is not found from outside: make sure that none is at "
+        "work. What is certainly dead is also removed by every command that meets it."
     ),
     examples=[
-        ("pivori unlock", _("what is certainly abandoned")),
+        ("pivori unlock", _("what seems to be abandoned")),
         ("pivori unlock --remove-all", _("every lock, when nobody works on the repository")),
     ],
 )
@@ -38,9 +38,7 @@ def command(session: Session, everything: bool) -> None:
         if everything:
             count = remove_all(repository.objects)
         else:
-            who = app.identity
-            holder = Holder(who.hostname, who.username, who.pid, who.uid, who.gid)
-            count = remove_stale(repository.objects, holder=holder, clock=app.clock, process_alive=is_alive)
+            count = remove_stale(repository.objects, witness=app.witness(repository), clock=app.clock)
     session.output.record({"message_type": "unlock", "removed": count})
     text = ngettext("{count} lock removed.", "{count} locks removed.", count)
     session.output.result(text.format(count=show_number(count)))
