@@ -57,12 +57,20 @@ def small_scale(workers: int) -> Iterator[None]:
         yield
 
 
-def pivori(home: Path, arguments: Sequence[str | Path], *, plan: FaultPlan | None = None, workers: int = 1) -> int:
-    """Run the program in this process; its exit status."""
+def pivori(
+    home: Path,
+    arguments: Sequence[str | Path],
+    *,
+    plan: FaultPlan | None = None,
+    only: Path | None = None,
+    workers: int = 1,
+) -> int:
+    """Run the program in this process; its exit status. The plan is for all media, or for the one at ``only``."""
 
     def open_faulty(address: str | Path) -> Storage:
         storage = open_storage(address)
-        return storage if plan is None else FaultStorage(storage, plan)
+        is_sound = plan is None or (only is not None and storage.location != str(only))
+        return storage if is_sound else FaultStorage(storage, plan)
 
     surroundings = Surroundings(
         environment=Environment(home=home, cache_home=home / "cache"),

@@ -110,9 +110,12 @@ class Laboratory:
         command, *rest = arguments
         return [command, "--repository", self.repository, "--password-file", self.password_file, *rest]
 
-    def run(self, *arguments: str | Path, plan: FaultPlan | None = None, workers: int = 1) -> int:
-        """Run a command in this process; its exit status."""
-        return driver.pivori(self.folder / "home", self.arguments(*arguments), plan=plan, workers=workers)
+    def run(
+        self, *arguments: str | Path, plan: FaultPlan | None = None, only: Path | None = None, workers: int = 1
+    ) -> int:
+        """Run a command in this process; its exit status. The plan is for all media, or for the one at ``only``."""
+        home = self.folder / "home"
+        return driver.pivori(home, self.arguments(*arguments), plan=plan, only=only, workers=workers)
 
     def run_apart(self, *arguments: str | Path, plan: FaultPlan, workers: int = 1) -> int:
         """Run a command in a process of its own; its exit status, negative for the signal that killed it."""
