@@ -4,7 +4,6 @@ import errno
 import itertools
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from pivori.repository.compression import Compressor
 from pivori.repository.crypto import Box
 from pivori.storage.wrap import FaultPlan
 from pivori.storage.wrap.faults import Failure
+from tests.conftest import small_file_system
 from tests.faults.conftest import Somebody
 from tests.faults.deeds import (
     DEEDS,
@@ -133,17 +133,12 @@ def test_access_denied_is_said(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path, program: Callable[[str], Path]) -> Iterator[Path]:
-    """A real file system of 12 MiB; only root can make one."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount")
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 12 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run([program("mount"), "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], check=True)
-    try:
+    with small_file_system(folder, "12m"):
         yield folder
-    finally:
-        subprocess.run([program("umount"), "--lazy", folder], check=True)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
