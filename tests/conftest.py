@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,6 +30,18 @@ def missing(what: str) -> NoReturn:
     if IN_CI:
         pytest.fail(f"{what} is missing; in CI every tool has to be there", pytrace=False)
     pytest.skip(f"{what} is missing")
+
+
+@contextmanager
+def small_file_system(folder: Path, size: str) -> Iterator[Path]:
+    """A file system in memory at ``folder``, which exists; ``size`` is as ``mount`` takes it. Only root makes one."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "pivori-test", folder]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        missing("the right to mount a file system (root)")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @functools.cache

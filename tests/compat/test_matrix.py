@@ -21,12 +21,11 @@ import pytest
 from pivori.repository.modes import go_mode
 from tests.compat import hostile_tree
 from tests.compat.matrix import HOST, RAW_LINKS_SINCE, Ours, Place, Source, Theirs
-from tests.conftest import IN_CI, Pivori, missing
+from tests.conftest import Pivori, missing
 from tests.restic import Restic, environment
 
 REWRITES_SINCE = (0, 18)
 SUMMARY_SINCE = (0, 17)
-ROOT = os.geteuid() == 0
 
 Made = Callable[[Source], Place]
 TheyMade = Callable[[Restic, int, Source], Place]
@@ -65,8 +64,9 @@ def test_restic_shows_the_snapshot(ours: Ours, theirs: Theirs, source: Source) -
         assert shown["summary"]["total_files_processed"] == source.files()
 
 
-def test_restic_lists_every_entry(theirs: Theirs, source: Source) -> None:
-    lines = [json.loads(line) for line in theirs("ls", "--json", "latest").splitlines()[1:]]
+@pytest.mark.parametrize("options", [(), ("-l",)], ids=["ls", "ls -l"])
+def test_restic_lists_every_entry(theirs: Theirs, source: Source, options: tuple[str, ...]) -> None:
+    lines = [json.loads(line) for line in theirs("ls", *options, "--json", "latest").splitlines()[1:]]
     shown = {line["path"]: line for line in lines if line["path"].startswith(f"{source.path}/")}
     readable = {path: fact for path, fact in source.facts.items() if path and is_text(path)}
     assert len(shown) == len(source.facts) - 1
@@ -89,9 +89,9 @@ def test_restic_restores_everything(theirs: Theirs, source: Source, tmp_path: Pa
     assert restored_by_restic(source, theirs, tmp_path / "back") == []
 
 
-def restored_by_restic(source: Source, theirs: Theirs, target: Path) -> list[str]:
+def restored_by_restic(source: Source, theirs: Theirs, target: Path, snapshot: str = "latest") -> list[str]:
     """What restic did not restore as it was, but for this: each name of a symbolic link becomes a link of its own."""
-    found = source.differences(theirs.restored(target))
+    found = source.differences(theirs.restored(target, snapshot))
     return unlike([told for told in found if "/link 0" not in told or "links is" not in told], theirs.restic)
 
 
@@ -209,14 +209,17 @@ def test_restic_changes_the_password(ours: Ours, theirs: Theirs, tmp_path: Path)
     Theirs(theirs.restic, changed.place).check()
 
 
+def demand_fuse() -> None:
+    """The kernel's side of a mount."""
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        missing("/dev/fuse, readable and writable,")
+
+
 @pytest.fixture
 def mounted(theirs: Theirs, tmp_path: Path, program: Callable[[str], Path]) -> Iterator[Path]:
     """The repository, mounted by restic."""
     fusermount = program("fusermount3")
-    if not (ROOT and Path("/dev/fuse").exists()):
-        if IN_CI and ROOT:
-            missing("/dev/fuse")
-        pytest.skip("needs root and /dev/fuse")
+    demand_fuse()
     folder, programs = tmp_path / "mounted", tmp_path / "programs"
     folder.mkdir()
     programs.mkdir()
@@ -246,7 +249,12 @@ def mounted(theirs: Theirs, tmp_path: Path, program: Callable[[str], Path]) -> I
 
 @pytest.mark.fuse
 def test_restic_mounts(mounted: Path, source: Source) -> None:
-    inside = mounted / "snapshots" / "latest" / source.path.relative_to("/")
+    require_contents(mounted / "snapshots" / "latest", source)
+
+
+def require_contents(snapshot: Path, source: Source) -> None:
+    """What is mounted is what was backed up."""
+    inside = snapshot / source.path.relative_to("/")
     for folder in ("contents", "names", "links"):
         found = {os.fsencode(path.name): path for path in (inside / folder).iterdir()}
         assert found.keys() == {os.fsencode(path.name) for path in (source.path / folder).iterdir()}
@@ -327,6 +335,84 @@ def test_we_forget_and_prune(written: Ours, source: Source, restic: Restic, tmp_
     assert stored(written.place) < size - (4 << 20)
     theirs.check()
     assert restored_by_restic(source, theirs, tmp_path / "back") == []
+
+
+@VERSIONS
+def test_we_make_their_index_anew(written: Ours, source: Source, restic: Restic, tmp_path: Path) -> None:
+    """First there is nothing to mend; then a part of the index is lost, and then all of it."""
+    theirs = Theirs(restic, written.place)
+    indexes = written.place.repository / "index"
+    untouched = {path.name for path in indexes.iterdir()}
+    written("repair", "index", "--read-all-packs")
+    assert {path.name for path in indexes.iterdir()} == untouched
+    theirs.backup("--force", source.path / "contents")
+    before = rows(written.place)
+    assert len(untouched) < len(list(indexes.iterdir()))
+    for lost in (untouched, None):
+        for index in list(indexes.iterdir()):
+            if lost is None or index.name in lost:
+                index.unlink()
+        written("repair", "index")
+        assert rows(written.place) == before
+        theirs.check()
+    first = written.place.open().snapshots()[0].id
+    assert restored_by_restic(source, theirs, tmp_path / "back", first) == []
+
+
+def rows(place: Place) -> set[tuple[object, ...]]:
+    """What the index says, wherever it says so."""
+    return {(kind, blob, *row) for table in place.open().index.tables for kind, blob, _, *row in table.rows()}
+
+
+@VERSIONS
+def test_we_find_nothing_to_repair_in_their_snapshots(written: Ours, restic: Restic) -> None:
+    before = {path for path in written.place.repository.rglob("*") if path.is_file()}
+    for options in (("--dry-run",), ("--forget",)):
+        summary = written.json("repair", "snapshots", *options)
+        assert (summary["checked"], summary["repaired"], summary["removed"]) == (1, 0, [])
+    assert {path for path in written.place.repository.rglob("*") if path.is_file()} == before
+    Theirs(restic, written.place).check()
+
+
+@VERSIONS
+def test_we_dump_files_and_folders(written: Ours, source: Source) -> None:
+    program = written.program
+    options = ("-r", str(written.place.repository), "--password-file", str(written.place.password))
+
+    def dumped(path: bytes) -> bytes:
+        command = [*program.command, *options, "dump", "latest", path]
+        return subprocess.run(command, env=program.environment, check=True, capture_output=True).stdout
+
+    top = os.fsencode(source.path) + b"/"
+    for name in (b"contents/several megabytes", b"contents/like an empty tree", b"names/back\\slash\\n\\x41\\u0041"):
+        assert dumped(top + name) == source.facts[name].content
+    with tarfile.open(fileobj=io.BytesIO(dumped(top + b"contents"))) as archive:
+        files = {Path(member.name).name: member.size for member in archive if member.isfile()}
+    assert files == {path.name: path.stat().st_size for path in (source.path / "contents").iterdir()}
+
+
+@pytest.mark.fuse
+@VERSIONS
+def test_we_mount(written: Ours, source: Source, tmp_path: Path, program: Callable[[str], Path]) -> None:
+    fusermount = program("fusermount3")
+    demand_fuse()
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    place = written.place
+    mount = written.program.start("mount", "-r", place.repository, "--password-file", place.password, folder)
+    try:
+        while not os.path.ismount(folder):
+            assert mount.poll() is None, mount.communicate()
+            time.sleep(0.02)
+        require_contents(folder / "snapshots" / "latest", source)
+        mount.send_signal(signal.SIGINT)
+        _, said = mount.communicate(timeout=30)
+        assert (mount.returncode, said) == (0, b"")
+    finally:
+        subprocess.run([fusermount, "-u", "-z", folder], check=False, capture_output=True)
+        mount.kill()
+        mount.communicate()
+    assert list((place.repository / "locks").iterdir()) == []
 
 
 # ------------------------------------------------------------------------------------ both, in turns

@@ -219,9 +219,12 @@ def test_a_snapshot_that_lacks_something_stops_the_prune(newest_desk: Desk) -> N
     desk.check()
 
 
-def test_copy(desk: Desk) -> None:
+BOTH_WAYS = pytest.mark.parametrize("ours_first", [True, False], ids=["ours first", "restic's first"])
+
+
+@BOTH_WAYS
+def test_copy(desk: Desk, ours_first: bool) -> None:
     """From a repository of ours to one of restic's, or the reverse; restic restores the copy, and goes on with it."""
-    ours_first = desk.restic.version >= (0, 19)
     desk.init(ours=ours_first)
     for seed in (1, 2):
         desk.backup(seed, ours=ours_first)
@@ -276,9 +279,10 @@ def test_copy_passes_by_what_is_damaged(newest_desk: Desk) -> None:
     other.check_restores(1)
 
 
-def test_passwords(desk: Desk) -> None:
+@BOTH_WAYS
+def test_passwords(desk: Desk, ours_first: bool) -> None:
     """Added, changed and removed by one program, seen by the other."""
-    desk.init(ours=desk.restic.version >= (0, 19))
+    desk.init(ours=ours_first)
     old = desk.password
     added, changed = desk.secret("added", "added one"), desk.secret("changed", "the last one")
     desk.run("key", "add", "--new-password-file", added)

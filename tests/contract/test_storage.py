@@ -56,7 +56,7 @@ class TestFaultsWithoutAny(StorageContract):
 
 
 class TestRetryOverFailingReads(StorageContract):
-    """With the retry wrapper around it, a medium on which every object fails once keeps the contract."""
+    """With the retry wrapper around it, a medium on which everything that reads fails once keeps the contract."""
 
     @pytest.fixture
     def storage(self, inner: Storage, tmp_path: Path) -> Iterator[Storage]:

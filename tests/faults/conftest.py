@@ -1,7 +1,6 @@
 """What several fault tests need: the program as run by somebody whom permissions concern."""
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Pivori
+from tests.conftest import Pivori, small_file_system
 
 NOBODY = 65534
 
@@ -56,14 +55,9 @@ def somebody(program: Callable[[str], Path]) -> Iterator[Somebody]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path, program: Callable[[str], Path]) -> Iterator[Path]:
-    """A real file system of 12 MiB; only root can make one."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount")
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 12 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run([program("mount"), "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], check=True)
-    try:
+    with small_file_system(folder, "12m"):
         yield folder
-    finally:
-        subprocess.run([program("umount"), "--lazy", folder], check=True)

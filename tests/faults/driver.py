@@ -1,10 +1,13 @@
-"""The program on a storage that fails as planned, in this process or, as a script, in one of its own.
+"""The program on a storage that fails as planned, in this process or in one of its own.
 
-``python driver.py STATE AT_WRITE FAILURE MOMENT LASTING WORKERS HOME -- ARGUMENTS…`` runs ``pivori ARGUMENTS…``
-with the folders of HOME; the repository and the passwords are named by the arguments.
+The processes are the children of one that does nothing else (:class:`Nursery`): it has loaded the program already, so
+that a process to be killed costs a few milliseconds.
 """
 
+import importlib
+import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -50,15 +53,24 @@ def small_scale(workers: int) -> Iterator[None]:
         stack.enter_context(patch("os.fsync", lambda _descriptor: None))
         stack.enter_context(patch("pivori.app.available_processors", lambda: workers))
         stack.enter_context(patch("pivori.engine.backup.run._ALONE_BYTES", -1))
+        stack.enter_context(patch("pivori.engine.copy_work._LITTLE", -1))
         yield
 
 
-def pivori(home: Path, arguments: Sequence[str | Path], *, plan: FaultPlan | None = None, workers: int = 1) -> int:
-    """Run the program in this process; its exit status."""
+def pivori(
+    home: Path,
+    arguments: Sequence[str | Path],
+    *,
+    plan: FaultPlan | None = None,
+    only: Path | None = None,
+    workers: int = 1,
+) -> int:
+    """Run the program in this process; its exit status. The plan is for all media, or for the one at ``only``."""
 
     def open_faulty(address: str | Path) -> Storage:
         storage = open_storage(address)
-        return storage if plan is None else FaultStorage(storage, plan)
+        is_sound = plan is None or (only is not None and storage.location != str(only))
+        return storage if is_sound else FaultStorage(storage, plan)
 
     surroundings = Surroundings(
         environment=Environment(home=home, cache_home=home / "cache"),
@@ -70,21 +82,59 @@ def pivori(home: Path, arguments: Sequence[str | Path], *, plan: FaultPlan | Non
         return run([str(argument) for argument in arguments], surroundings)
 
 
-def main(arguments: list[str]) -> int:
-    """The script."""
-    state, at_write, failure, moment, lasting, workers, home = arguments[: arguments.index("--")]
-    plan = FaultPlan(
-        Path(state),
-        at_write=int(at_write),
-        failure=Failure(failure),
-        moment=Moment(moment),
-        lasting=lasting == "lasting",
-    )
-    return pivori(Path(home), arguments[arguments.index("--") + 1 :], plan=plan, workers=int(workers))
+class Nursery:
+    """A process that starts children, each of which runs the program once."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.driver"],
+            env=environment | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, home: Path, arguments: Sequence[str | Path], *, plan: FaultPlan, workers: int) -> int:
+        """Run the program in a child; its exit status, negative for the signal that killed it.
+
+        What it says is in the file ``said`` beside its home.
+        """
+        writes = [plan.at_write, plan.failure.value, plan.moment.value, plan.lasting]
+        order = [str(home), str(plan.state), writes, workers, [str(argument) for argument in arguments]]
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+def serve() -> None:
+    """The inside of the nursery: an order in each line, a status for each; it ends when nobody orders any more."""
+    for name in ("backup", "copy", "forget", "key", "prune", "repair"):
+        importlib.import_module(f"pivori.cli.commands.{name}")
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os._exit(_obey(*json.loads(line)))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _obey(home: str, state: str, writes: tuple[int, str, str, bool], workers: int, arguments: list[str]) -> int:
+    """What a child does; its exit status."""
+    at_write, failure, moment, lasting = writes
+    said = os.open(Path(home).with_name("said"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    plan = FaultPlan(Path(state), at_write=at_write, failure=Failure(failure), moment=Moment(moment), lasting=lasting)
+    try:
+        return pivori(Path(home), arguments, plan=plan, workers=workers)
+    finally:
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
     # What travels to worker processes has to belong to a module that they can import.
     from tests.faults import driver
 
-    sys.exit(driver.main(sys.argv[1:]))
+    driver.serve()

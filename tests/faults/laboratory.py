@@ -1,12 +1,11 @@
 """A source of files, a repository with their history, and what must be true of it whatever has happened."""
 
+import functools
 import hashlib
 import os
 import random
 import shutil
 import stat
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from pivori.engine.restore import Restore, RestoreRequest
 from pivori.repository import LoadedSnapshot, Repository
 from pivori.storage import LocalStorage
 from pivori.storage.wrap import FaultPlan
-from tests.conftest import COVERAGE
 from tests.faults import driver
 from tests.restic import Restic, environment
 
@@ -64,6 +62,12 @@ def change_source(folder: Path, *, seed: int) -> None:
         file_to_change.write(chance.randbytes(600_000))
 
 
+@functools.cache
+def nursery() -> driver.Nursery:
+    """Where all processes of their own come from."""
+    return driver.Nursery(environment("/nonexistent"))
+
+
 @dataclass(frozen=True)
 class Laboratory:
     """A repository at ``folder / "repository"``, made from ``source``; ``history`` shows what each snapshot holds."""
@@ -106,29 +110,16 @@ class Laboratory:
         command, *rest = arguments
         return [command, "--repository", self.repository, "--password-file", self.password_file, *rest]
 
-    def run(self, *arguments: str | Path, plan: FaultPlan | None = None, workers: int = 1) -> int:
-        """Run a command in this process; its exit status."""
-        return driver.pivori(self.folder / "home", self.arguments(*arguments), plan=plan, workers=workers)
+    def run(
+        self, *arguments: str | Path, plan: FaultPlan | None = None, only: Path | None = None, workers: int = 1
+    ) -> int:
+        """Run a command in this process; its exit status. The plan is for all media, or for the one at ``only``."""
+        home = self.folder / "home"
+        return driver.pivori(home, self.arguments(*arguments), plan=plan, only=only, workers=workers)
 
     def run_apart(self, *arguments: str | Path, plan: FaultPlan, workers: int = 1) -> int:
         """Run a command in a process of its own; its exit status, negative for the signal that killed it."""
-        lasting = "lasting" if plan.lasting else "once"
-        words = [plan.state, str(plan.at_write), plan.failure.value, plan.moment.value, lasting, str(workers)]
-        return subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "tests.faults.driver",
-                *words,
-                self.folder / "home",
-                "--",
-                *self.arguments(*arguments),
-            ],
-            env=environment(self.folder)
-            | {"PYTHONPATH": f"{driver.ROOT}:{driver.ROOT / 'src'}"}
-            | {name: os.environ[name] for name in COVERAGE if name in os.environ},
-            check=False,
-        ).returncode
+        return nursery().run(self.folder / "home", self.arguments(*arguments), plan=plan, workers=workers)
 
     def backup(self, *options: str, workers: int = 1) -> str:
         """Back the source up; the new snapshot's name."""

@@ -1,11 +1,11 @@
 """Repairing packs: every blob of a damaged pack that still opens is stored anew, then the pack goes.
 
 The order never leaves a readable blob without a place: new packs, new index, old index, old packs. A blob that has a
-good copy elsewhere is not stored again.
+good copy elsewhere is not stored again. A medium that cannot read a pack in one go is asked for each blob alone: a bad
+sector costs the blobs that lie on it.
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pivori.errors import PivoriError
@@ -14,12 +14,12 @@ from pivori.repository.ids import BlobId, BlobKind, PackId
 from pivori.repository.index import Index
 from pivori.repository.index_rewrite import IndexWriter
 from pivori.repository.pack import PackDamaged, PackedBlob
-from pivori.repository.pack_reading import whole_header
+from pivori.repository.pack_reading import read_pack_header, whole_header
 from pivori.repository.repair_index import all_packs, demand_lasting, remove_objects
 from pivori.repository.repository import BlobDamaged, Repository, open_blob
 from pivori.repository.table import TableBuilder
 from pivori.repository.writer import BlobWriter, WriterSettings
-from pivori.storage import Kind, NotFound, StorageError
+from pivori.storage import Kind, NotFound, Storage, StorageError
 from pivori.translation import N_
 
 
@@ -123,30 +123,17 @@ class PackRepair:
 
     def _examine(self, pack: PackId, elsewhere: Index) -> PackSalvage:
         salvage = PackSalvage(pack)
-        data = self._read(pack)
-        blobs = self._listed.get(pack, set())
-        with suppress(PackDamaged):  # what the index says is all there is to go by then
-            blobs = blobs | set(whole_header(data, self._box))
-        for blob in sorted(blobs, key=lambda each: each.offset):
+        stored = _StoredPack(self._repository.storage, self._box, pack)
+        for blob in sorted(self._listed.get(pack, set()) | stored.header(), key=lambda each: each.offset):
             key = blob.kind, blob.id
             if key in self._taken or self._is_elsewhere(blob, elsewhere):
                 salvage.elsewhere += 1
-            elif self._opens(data, blob):
+            elif self._opens(stored.sealed(blob), blob):
                 self._taken.add(key)
                 salvage.salvaged.append(blob)
             else:
                 salvage.lost.append(key)
         return salvage
-
-    def _read(self, pack: PackId) -> bytes:
-        """The bytes of a pack; nothing when it is gone or cannot be read."""
-        try:
-            return self._repository.storage.get(Kind.PACK, pack.hex())
-        except NotFound:
-            return b""
-        except StorageError as error:
-            demand_lasting(error)
-            return b""
 
     def _is_elsewhere(self, blob: PackedBlob, elsewhere: Index) -> bool:
         """Whether a copy outside of the damaged packs can be read."""
@@ -159,21 +146,65 @@ class PackRepair:
             return True
         return False
 
-    def _opens(self, data: bytes, blob: PackedBlob) -> bool:
+    def _opens(self, sealed: bytes, blob: PackedBlob) -> bool:
         try:
-            open_blob(self._box, data[blob.offset : blob.offset + blob.length], blob.plain_length, blob.id)
+            open_blob(self._box, sealed, blob.plain_length, blob.id)
         except PivoriError:
             return False
         return True
 
     def _store(self, salvage: PackSalvage, writer: BlobWriter) -> None:
-        data = self._read(salvage.pack) if salvage.salvaged else b""
+        if not salvage.salvaged:
+            return
+        stored = _StoredPack(self._repository.storage, self._box, salvage.pack)
         for blob in salvage.salvaged:
-            sealed = data[blob.offset : blob.offset + blob.length]
+            sealed = stored.sealed(blob)
             # The bytes were read again: they are still what they were when the plan was made.
             open_blob(self._box, sealed, blob.plain_length, blob.id)
             parts = (sealed[:IV_BYTES], sealed[IV_BYTES:-MAC_BYTES], sealed[-MAC_BYTES:])
             writer.add_sealed(blob.kind, blob.id, parts, blob.plain_length)
+
+
+class _StoredPack:
+    """What the storage gives of a pack: read whole, or each piece alone where the medium fails somewhere in it.
+
+    A piece that is gone or cannot be read is empty. Raises errors that say nothing about the object.
+    """
+
+    def __init__(self, storage: Storage, box: Box, pack: PackId) -> None:
+        self._storage = storage
+        self._box = box
+        self._pack = pack
+        self._whole: bytes | None = None
+        try:
+            self._whole = storage.get(Kind.PACK, pack.hex())
+        except NotFound:
+            self._whole = b""
+        except StorageError as error:
+            demand_lasting(error)
+
+    def header(self) -> set[PackedBlob]:
+        """The blobs it says it has; none when that cannot be read: the index is all there is to go by then."""
+        try:
+            if self._whole is not None:
+                return set(whole_header(self._whole, self._box))
+            size = self._storage.size(Kind.PACK, self._pack.hex())
+            return set(read_pack_header(self._storage, self._box, self._pack, size))
+        except PackDamaged:
+            return set()
+        except StorageError as error:
+            demand_lasting(error)
+            return set()
+
+    def sealed(self, blob: PackedBlob) -> bytes:
+        """The stored bytes of a blob."""
+        if self._whole is not None:
+            return self._whole[blob.offset : blob.offset + blob.length]
+        try:
+            return self._storage.get(Kind.PACK, self._pack.hex(), blob.offset, blob.length)
+        except StorageError as error:
+            demand_lasting(error)
+            return b""
 
 
 def _pack_named(name: str, known: set[str]) -> PackId:

@@ -33,6 +33,7 @@ from pivori.repository import BlobId, BlobKind, LoadedSnapshot, Repository
 from pivori.storage import LocalStorage
 from tests.compat import hostile_tree
 from tests.compat.hostile_tree import compare, differences, facts, noise
+from tests.conftest import small_file_system
 
 ROOT = os.geteuid() == 0
 CHUNK = 512 << 10
@@ -311,21 +312,14 @@ def test_a_program_keeps_its_files_open_meanwhile(laboratory: Laboratory) -> Non
 
 def test_what_cannot_be_replaced_fails_alone(laboratory: Laboratory) -> None:
     """Something mounted is in the way of a file: that is reported, and the rest is restored."""
-    if not ROOT:
-        pytest.skip("needs root to mount")
     request = laboratory.request(laboratory.back_up())
     (laboratory.target / "small").mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", laboratory.target / "small"]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("may not mount here")
-    try:
+    with small_file_system(laboratory.target / "small", "64k"):
         (laboratory.target / "small" / "precious").write_text("precious")
         failed = laboratory.failures(request)
         assert {b"small"} <= set(failed) <= {b"small", b"folder/small too"}
         assert (laboratory.target / "small" / "precious").read_text() == "precious"
         assert (laboratory.target / "large").read_bytes() == FOUR_CHUNKS
-    finally:
-        subprocess.run(["umount", laboratory.target / "small"], check=True)
 
 
 # ------------------------------------------------------------------------------------ deleting

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from pivori.host import TargetTree
+from tests.conftest import missing
 
 
 @pytest.fixture(autouse=True)
 def _root_where_marked(request: pytest.FixtureRequest) -> None:
     """Devices, foreign owners and capabilities are root's business: the same paths run unprivileged elsewhere."""
     if request.node.get_closest_marker("root") and os.geteuid() != 0:
-        pytest.skip("needs root")
+        missing("root")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import multiprocessing
 import pickle
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,12 +99,84 @@ def test_the_first_read_of_each_object_fails(inner: LocalStorage, tmp_path: Path
     objects = [
         (kind, put_content(storage, kind, content)) for kind in (Kind.PACK, Kind.INDEX) for content in (b"1", b"2")
     ]
+    storage.sync()  # only then do copies see packs
     for kind, name in objects:
         with pytest.raises(StorageError) as failed:
             storage.get(kind, name)
         assert failed.value.retryable is (failure is Failure.TEMPORARY)
         copy: FaultStorage = pickle.loads(pickle.dumps(storage))
         assert copy.get(kind, name) == inner.get(kind, name)
+
+
+@pytest.mark.parametrize("failure", [Failure.TEMPORARY, Failure.BROKEN])
+def test_the_first_size_of_each_object_fails(inner: LocalStorage, tmp_path: Path, failure: Failure) -> None:
+    storage = FaultStorage(inner, FaultPlan(tmp_path / "state", first_reads=failure))
+    one, other = (put_content(storage, Kind.PACK, content) for content in (b"1", b"22"))
+    for name, size in ((one, 1), (other, 2)):
+        with pytest.raises(StorageError) as failed:
+            storage.size(Kind.PACK, name)
+        assert failed.value.retryable is (failure is Failure.TEMPORARY)
+        assert storage.size(Kind.PACK, name) == size
+
+
+@pytest.mark.parametrize("failure", [Failure.TEMPORARY, Failure.BROKEN])
+def test_the_first_listing_of_each_kind_fails_half_way(inner: LocalStorage, tmp_path: Path, failure: Failure) -> None:
+    storage = FaultStorage(inner, FaultPlan(tmp_path / "state", first_reads=failure))
+    for kind in (Kind.PACK, Kind.INDEX):
+        stored = {put_content(storage, kind, content) for content in (b"1", b"2", b"3", b"4")}
+        storage.sync()  # only then do copies see packs
+        listing = storage.list(kind)
+        found = {next(listing).name, next(listing).name}
+        with pytest.raises(StorageError) as failed:
+            next(listing)
+        assert failed.value.retryable is (failure is Failure.TEMPORARY)
+        assert found < stored
+        copy: FaultStorage = pickle.loads(pickle.dumps(storage))
+        assert names(copy, kind) == stored
+
+
+def test_two_media_of_one_plan_fail_each_once(tmp_path: Path) -> None:
+    plan = FaultPlan(tmp_path / "state", first_reads=Failure.BROKEN)
+    for folder in ("one", "other"):
+        inner = LocalStorage(tmp_path / folder)
+        inner.create()
+        with pytest.raises(StorageError):
+            names(FaultStorage(inner, plan), Kind.SNAPSHOT)
+        assert names(FaultStorage(inner, plan), Kind.SNAPSHOT) == set()
+
+
+def test_the_planned_read_fails_and_no_other(inner: LocalStorage, tmp_path: Path) -> None:
+    """Gets, sizes and listings are counted together."""
+    pack = put_content(inner, Kind.PACK, b"content")
+    reads: list[Callable[[Storage], object]] = [
+        lambda storage: storage.get(Kind.PACK, pack),
+        lambda storage: storage.size(Kind.PACK, pack),
+        lambda storage: names(storage, Kind.PACK),
+    ]
+    for number in range(1, 4):
+        plan = FaultPlan(tmp_path / f"state{number}", at_read=number)
+        storage = FaultStorage(inner, plan)
+        outcomes = []
+        for read in (*reads, *reads):
+            try:
+                read(storage)
+            except StorageError:
+                outcomes.append(False)
+            else:
+                outcomes.append(True)
+        assert outcomes == [place != number for place in range(1, 7)]
+        assert plan.happened()
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+def test_a_sync_is_a_write(inner: LocalStorage, tmp_path: Path, moment: Moment) -> None:
+    plan = FaultPlan(tmp_path / "state", at_write=2, moment=moment)
+    storage = FaultStorage(inner, plan)
+    put_content(storage, Kind.PACK, b"1")
+    with pytest.raises(StorageError):
+        storage.sync()
+    storage.sync()
+    assert plan.writes() == 3
 
 
 def _put_three(storage: Storage, first: int) -> None:

@@ -5,20 +5,22 @@ are never torn, since a medium puts them whole or not at all.
 """
 
 import errno
+import hashlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 
-from pivori.storage.base import Kind, Storage, StorageError, object_label
+from pivori.storage.base import Item, Kind, Storage, StorageError, object_label
 from pivori.storage.system_errors import storage_error
 from pivori.storage.wrap.base import WrappedStorage
 
-_COUNT_FILE = "writes"
+_WRITES_FILE = "writes"
+_READS_FILE = "reads"
 _FAULT_FILE = "fault"
 
 
@@ -57,21 +59,24 @@ class FaultPlan:
     """What fails, and when.
 
     ``state`` is an empty folder, made when needed, where all copies count together. ``at_write`` is the number,
-    from 1, of the put or delete that fails (0: none does), as ``failure`` and ``moment`` say; with ``lasting`` every
-    later one fails too, before it happens. ``first_reads`` is how the first ``get`` of each object fails, if it does.
+    from 1, of the put, delete or sync that fails (0: none does), as ``failure`` and ``moment`` say; with ``lasting``
+    every later one fails too, before it happens. ``at_read`` is the number of the get, size or listing that fails as
+    ``failure`` says. ``first_reads`` is how the first get and the first size of each object and the first listing of
+    each kind fail, if they do.
     """
 
     state: Path
     at_write: int = 0
+    at_read: int = 0
     failure: Failure = Failure.BROKEN
     moment: Moment = Moment.BEFORE
     lasting: bool = False
     first_reads: Failure | None = None
 
     def writes(self) -> int:
-        """How many puts and deletes were begun so far, by all copies, the failing ones included."""
+        """How many puts, deletes and syncs were begun so far, by all copies, the failing ones included."""
         try:
-            with (self.state / _COUNT_FILE).open("rb") as file:
+            with (self.state / _WRITES_FILE).open("rb") as file:
                 flock(file, LOCK_SH)
                 return int(file.read() or b"0")
         except FileNotFoundError:
@@ -83,8 +88,20 @@ class FaultPlan:
 
     def count_write(self) -> int:
         """The number, from 1, of the write that begins now."""
+        return self._count(_WRITES_FILE)
+
+    def failure_of_read(self, operation: str, location: str, label: str) -> Failure | None:
+        """How the get, size or listing that begins now fails, if it does; it is counted."""
+        if self.at_read and self._count(_READS_FILE) == self.at_read:
+            return self.failure
+        if self.first_reads is not None and self._is_first(operation, location, label):
+            return self.first_reads
+        return None
+
+    def _count(self, name: str) -> int:
+        """One more of what a file counts; the number, from 1."""
         self.state.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.state / _COUNT_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.state / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             flock(descriptor, LOCK_EX)
             number = int(os.pread(descriptor, 20, 0) or b"0") + 1
@@ -93,11 +110,12 @@ class FaultPlan:
         finally:
             os.close(descriptor)
 
-    def is_first_read(self, label: str) -> bool:
-        """Whether no copy has read this object before; it counts as read from now on."""
+    def _is_first(self, *words: str) -> bool:
+        """Whether no copy has asked this before; it counts as asked from now on."""
         self.state.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(os.fsencode("\0".join(words))).hexdigest()
         try:
-            (self.state / f"read-{label.replace('/', '-')}").touch(exist_ok=False)
+            (self.state / f"first-{name}").touch(exist_ok=False)
         except FileExistsError:
             return False
         return True
@@ -116,11 +134,24 @@ class FaultStorage(WrappedStorage):
         self.plan = plan
 
     def get(self, kind: Kind, name: str, offset: int = 0, length: int | None = None) -> bytes:
-        """See :meth:`Storage.get`; the first time an object is read may fail."""
-        label = object_label(kind, name)
-        if self.plan.first_reads is not None and self.plan.is_first_read(label):
-            raise self._fault(self.plan.first_reads, "read", label)
+        """See :meth:`Storage.get`; it is one read."""
+        self._begin_read("get", object_label(kind, name))
         return self.inner.get(kind, name, offset, length)
+
+    def size(self, kind: Kind, name: str) -> int:
+        """See :meth:`Storage.size`; it is one read."""
+        self._begin_read("size", object_label(kind, name))
+        return self.inner.size(kind, name)
+
+    def list(self, kind: Kind) -> Iterator[Item]:
+        """See :meth:`Storage.list`; it is one read. One that fails has given a half of the items before."""
+        failure = self.plan.failure_of_read("list", self.location, kind.value)
+        if failure is None:
+            yield from self.inner.list(kind)
+            return
+        items = tuple(self.inner.list(kind))
+        yield from items[: len(items) // 2]
+        raise self._fault(failure, "list", kind.value)
 
     def put(self, kind: Kind, name: str, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         """See :meth:`Storage.put`; it is one write."""
@@ -135,6 +166,19 @@ class FaultStorage(WrappedStorage):
         self.inner.delete(kind, name)
         if fails_after:
             self._fail_after("delete", object_label(kind, name))
+
+    def sync(self) -> None:
+        """See :meth:`Storage.sync`; it is one write."""
+        fails_after = self._begin_write("sync", Kind.PACK.value)
+        self.inner.sync()
+        if fails_after:
+            self._fail_after("sync", Kind.PACK.value)
+
+    def _begin_read(self, call: str, label: str) -> None:
+        """Count a read of an object and fail if it is time."""
+        failure = self.plan.failure_of_read(call, self.location, label)
+        if failure is not None:
+            raise self._fault(failure, "read", label)
 
     def _begin_write(self, operation: str, label: str) -> bool:
         """Count a write and fail before it if it is time; whether it has to fail after."""
