@@ -4,7 +4,7 @@ import errno
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
@@ -141,9 +141,6 @@ def test_access_denied_is_said(
     assert laboratory.objects() == prepared.objects()
 
 
-<<<<<<< HEAD
-=======
->>>>>>> proofs
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_disk(
     small_disk: Path, tmp_path: Path, workers: int, newest_restic: Restic, capfd: pytest.CaptureFixture[str]
