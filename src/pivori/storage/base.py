@@ -157,6 +157,14 @@ class NotFound(StorageError):
     hint = N_("Run `pivori verify` to learn what the repository lacks.")
 
 
+class FolderMissing(NotFound):
+    """A folder that every repository has is not there, which is not the same as an empty one."""
+
+    code = "folder-missing"
+    message = N_("{location}: the folder {name} is gone, with all that it held.")
+    hint = N_("Find out where it went, or put it back from a copy; do not prune before. Only if it was empty: make it.")
+
+
 class AlreadyExists(StorageError):
     """The object, or a repository, is there already."""
 

@@ -22,6 +22,7 @@ from pivori.storage.background import Background
 from pivori.storage.base import (
     CONFIG_NAME,
     AlreadyExists,
+    FolderMissing,
     Item,
     Kind,
     NotFound,
@@ -206,11 +207,18 @@ class LocalStorage:
         with reported(self.location, "list", kind.value):
             if not self._path.is_dir():
                 raise NotFound(location=self.location, operation="list", name=CONFIG_NAME)
+            self._demand_folder(kind)
             folders = list(self._folders(kind))
         for folder in folders:
             with reported(self.location, "list", kind.value):
                 items = [item for item in _items(folder) if is_object_name(kind, item.name)]
             yield from items if kind is not Kind.PACK else (item for item in items if item.name[:2] == folder.name)
+
+    def _demand_folder(self, kind: Kind) -> None:
+        """Tell a folder that is gone from an empty one: what it held would otherwise count as removed on purpose."""
+        is_needed = kind in (Kind.SNAPSHOT, Kind.INDEX, Kind.KEY)
+        if is_needed and not (self._path / kind.value).is_dir() and (self._path / CONFIG_NAME).exists():
+            raise FolderMissing(location=self.location, operation="list", name=kind.value)
 
     def _folders(self, kind: Kind) -> Iterator[Path]:
         """The folders that may hold objects of a kind."""
