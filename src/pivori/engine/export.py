@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from pivori.engine.listing import Entry, walk
 from pivori.engine.read_ahead import read_ahead
-from pivori.engine.tar_format import (
+from pivori.archives.tar_format import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
     DIRECTORY,
