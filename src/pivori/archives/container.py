@@ -97,7 +97,8 @@ class WriteRequest:
 
     ``entries`` are those below ``root`` that get a member, each directory before what is in it, sorted by path; files
     are read from ``root`` without following links, their size, times and digest are taken from what was read. An
-    entry with ``hard_link`` follows the one it names. ``documents`` are further members with their content, below ``.pivori/``.
+    entry with ``hard_link`` follows the one it names. ``documents`` are further members with their content, below
+    ``.pivori/``.
     ``manifest`` is called once, when everything else is in, and gives the content of the last member.
     ``names`` gives an entry's member name where it differs from its path.
     """
