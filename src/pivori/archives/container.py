@@ -174,7 +174,9 @@ class ReadJob(Protocol):
     def pieces(self) -> Iterator[Piece]:
         """The content of the members, each whole before the next begins.
 
-        Raises ArchiveDamaged or WrongArchivePassword; a member whose checksum is wrong raises after its last piece.
+        Raises ArchiveDamaged or WrongArchivePassword for a member, instead of its last piece: so the last piece is
+        only given of what fits its checksum. The iterator can be asked on after ArchiveDamaged, for the members that
+        can still be read; a new one begins with a member of another number.
         """
         ...
 
