@@ -45,8 +45,9 @@ class Omission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that was left out because it can be made again.
 
     ``path`` is relative to the root; ``rule`` is the rule's short name, ``evidence`` says why the rule holds here, and
-    ``rebuild`` is the command that makes it again, to be run in ``directory`` (relative to the root); both are empty
-    for what nobody needs back (caches, logs).
+    ``rebuild`` are the commands that make it again, in their order, each as its arguments, to be run in ``directory``
+    (relative to the root); both are empty for what nobody needs back (caches, logs). An argument that names a document
+    (``.pivori/…``) stands for that file.
     """
 
     path: str
@@ -56,7 +57,7 @@ class Omission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rule: str = ""
     evidence: str = ""
     directory: str = ""
-    rebuild: list[str] = []
+    rebuild: list[list[str]] = []
 
 
 class NotCaptured(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,13 +10,16 @@ from pivori.host.memory import collect_rarely, forbid_core_dumps, keep_large_buf
 from pivori.host.owners import group_name, user_name
 from pivori.host.problem import Problem
 from pivori.host.process import (
+    Captured,
     CommandNotStarted,
     PasswordCommandFailed,
     ProcessIdentity,
     StreamingProcess,
     available_processors,
     capture_first_line,
+    capture_output,
     is_alive,
+    run_to_end,
     run_to_stream,
 )
 from pivori.host.scan import Entry, find_entries, read_directory, same_device
@@ -24,6 +27,7 @@ from pivori.host.sparse import write_sparse
 from pivori.host.target import TargetReplaced, TargetTree
 
 __all__ = [
+    "Captured",
     "CommandNotStarted",
     "Entry",
     "PasswordCommandFailed",
@@ -35,6 +39,7 @@ __all__ = [
     "UnsafePath",
     "available_processors",
     "capture_first_line",
+    "capture_output",
     "collect_rarely",
     "find_entries",
     "forbid_core_dumps",
@@ -43,6 +48,7 @@ __all__ = [
     "keep_large_buffers",
     "read_attributes",
     "read_directory",
+    "run_to_end",
     "run_to_stream",
     "same_device",
     "user_name",
