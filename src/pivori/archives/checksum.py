@@ -16,7 +16,7 @@ from pivori.errors import PivoriError
 from pivori.translation import N_
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer  # Python 3.12; the checkers know it for all
+    from _typeshed import ReadableBuffer
 
 SUFFIX: Final = ".sha256"
 _LARGEST: Final = 1 << 20
@@ -104,7 +104,7 @@ class DigestingWriter(io.RawIOBase):
         self._digest = hashlib.sha256()
         self.size = 0
 
-    def write(self, data: "Buffer", /) -> int:
+    def write(self, data: "ReadableBuffer", /) -> int:
         """Write all of ``data``. Raises OSError."""
         view = memoryview(data).cast("B")
         size = len(view)

@@ -19,6 +19,7 @@ from pivori.host.process import (
     capture_first_line,
     capture_output,
     is_alive,
+    run_command_line,
     run_to_end,
     run_to_stream,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "keep_large_buffers",
     "read_attributes",
     "read_directory",
+    "run_command_line",
     "run_to_end",
     "run_to_stream",
     "same_device",
