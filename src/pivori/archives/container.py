@@ -159,17 +159,17 @@ class Piece(NamedTuple):
     """A part of a member's content, in order; the last one of a member has ``is_last`` (also for an empty file)."""
 
     number: int
-    content: bytes
+    content: bytes | bytearray
     is_last: bool
 
 
 class ReadJob(Protocol):
-    """The reading of some members, in one pass, by whoever takes it: it can be sent to a worker process.
+    """The reading of some members, in one pass, by whoever takes it: it can be sent to a worker process."""
 
-    ``weight`` is about how many bytes come out of it.
-    """
-
-    weight: int
+    @property
+    def weight(self) -> int:
+        """About how many bytes come out of it."""
+        ...
 
     def pieces(self) -> Iterator[Piece]:
         """The content of the members, each whole before the next begins.

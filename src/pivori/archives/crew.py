@@ -4,6 +4,7 @@ The same function object does the work in the parent when there are no workers. 
 before there is room for it, so what waits is bounded by the number of workers.
 """
 
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
@@ -16,6 +17,11 @@ Result = TypeVar("Result")
 
 _GIVEN_AHEAD: Final = 2
 """Tasks given to a worker before it is done with the first: it never waits for the next."""
+
+_NO_MORE: Final = object()
+
+_SMALL_MESSAGE: Final = 32 << 10
+"""A pickled task of at most this many bytes fits into a socket's buffer: sending it never waits for the worker."""
 
 _WAITING: Final = 4
 """Tasks per worker that are given out or whose results wait for an earlier one."""
@@ -68,11 +74,13 @@ class _Run(Generic[Task, Result]):
     def __init__(self, pool: WorkerPool, tasks: Iterator[Task | Ready]) -> None:
         self._pool = pool
         self._tasks: Iterator[Task | Ready] | None = tasks
+        self._held: bytes | memoryview | None = None
         self._out: dict[Worker, deque[_Slot]] = {worker: deque() for worker in pool.workers}
         self._slots: deque[_Slot] = deque()
         self._most = _WAITING * len(pool.workers)
 
     def results(self) -> Iterator[Result]:
+        """The results in order."""
         while True:
             self._hand_out()
             if not self._slots:
@@ -84,22 +92,34 @@ class _Run(Generic[Task, Result]):
 
     def _hand_out(self) -> None:
         """Give tasks until every worker has enough, or too many results wait."""
-        while self._tasks is not None and len(self._slots) < self._most:
+        while len(self._slots) < self._most:
             worker = min(self._out, key=lambda candidate: len(self._out[candidate]))
-            if len(self._out[worker]) >= _GIVEN_AHEAD:
+            if len(self._out[worker]) >= _GIVEN_AHEAD or not self._take_task():
                 return
-            try:
-                task = next(self._tasks)
-            except StopIteration:
-                self._tasks = None
-                return
-            if isinstance(task, Ready):
-                self._slots.append(_Slot(task.result, is_done=True))
+            if self._held is None:
                 continue
+            if self._out[worker] and len(self._held) > _SMALL_MESSAGE:
+                return  # the worker may be sending: it would not take this in, nor this process its result
             slot = _Slot()
             self._slots.append(slot)
             self._out[worker].append(slot)
-            worker.send(task)
+            worker.send_pickled(self._held)
+            self._held = None
+
+    def _take_task(self) -> bool:
+        """Hold the next task ready, or put down its result; false when there is none any more."""
+        if self._held is None:
+            if self._tasks is None:
+                return False
+            task = next(self._tasks, _NO_MORE)
+            if task is _NO_MORE:
+                self._tasks = None
+                return False
+            if isinstance(task, Ready):
+                self._slots.append(_Slot(task.result, is_done=True))
+            else:
+                self._held = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+        return True
 
     def _collect(self) -> None:
         for worker in self._pool.ready(None):

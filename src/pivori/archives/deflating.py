@@ -50,11 +50,11 @@ else:
 try:
     from isal import isal_zlib
 except ImportError:
-    isal_zlib = None
+    pass
 else:
     _streams = isal_zlib
     _stream_levels[Effort.NORMAL] = 3
-    _errors = (*_errors, isal_zlib.error)
+    _errors = (*_errors, isal_zlib.error)  # type: ignore[arg-type]
 
 InflateError: Final = _errors
 """What is raised for bytes that are no deflate stream."""
@@ -97,18 +97,17 @@ def compress_part(content: Buffer, before: Buffer, effort: Effort, *, is_last: b
         stream = streams.compressobj(level, streams.DEFLATED, _RAW, 9, 0, bytes(before[-_WINDOW:]))
     else:
         stream = streams.compressobj(level, streams.DEFLATED, _RAW, 9)
-    packed: bytes = stream.compress(content)
-    return packed + stream.flush(streams.Z_FINISH if is_last else streams.Z_SYNC_FLUSH)
+    return b"".join((stream.compress(content), stream.flush(streams.Z_FINISH if is_last else streams.Z_SYNC_FLUSH)))
 
 
-def inflate(stream: Buffer, size: int) -> Buffer:
+def inflate(stream: Buffer, size: int) -> bytes | bytearray:
     """The content of a raw deflate stream, which is ``size`` bytes: less when it is shorter.
 
     Raises one of InflateError when it is longer or is no such stream.
     """
     if not size:
         return _zlib_decompress(stream, 0)  # libdeflate does not know empty output
-    content: Buffer = _decompress(stream, size)
+    content: bytes | bytearray = _decompress(stream, size)
     return content
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from pivori.archives.container import Captured, ProgressReport, WriteRequest
 from pivori.archives.crew import Crew, Ready
-from pivori.archives.large_member import REACH, LargeMember, PackedPart, Packer, Sink, pack_part
+from pivori.archives.large_member import REACH, LargeMember, PackedPart, Packer, Read, Sink, pack_part
 from pivori.archives.manifest import MANIFEST_NAME, NotCaptured, as_text
 from pivori.archives.source_files import (
     LARGE,
@@ -301,12 +301,11 @@ class Pipeline:
     def _begin_large(self, start: _Large | _LargeDocument) -> None:
         self._start = start
         if isinstance(start, _Large):
-            read = partial(read_part, start.descriptor)
+            read: Read = partial(read_part, start.descriptor)
             size, is_packed = start.status.st_size, start.is_packed
         else:
-            content = start.content
-            read = lambda begin, length: content[begin : begin + length]  # noqa: E731
-            size, is_packed = len(content), True
+            read = partial(_slice, start.content)
+            size, is_packed = len(start.content), True
         self._member = LargeMember(self._sink, start.item, size, read, is_packed=is_packed)
 
     def _end_large(self) -> None:
@@ -331,6 +330,10 @@ class Pipeline:
             changed = self._member.is_changed or is_changed(status, after, self._member.size)
         attributes = tuple(read_attributes(start.descriptor))
         return facts(start.item.position, status, self._member.size, self._member.digest, attributes, changed)
+
+
+def _slice(content: bytes, start: int, length: int) -> bytes:
+    return content[start : start + length]
 
 
 def completed(entry: Entry, known: Facts) -> Entry:

@@ -61,7 +61,7 @@ class Facts(NamedTuple):
     is_changed: bool = False
 
 
-class TooLarge(Exception):  # noqa: N818 - not an error: the file is read in parts instead
+class TooLarge(Exception):
     """The file is larger than what is read at once."""
 
 

@@ -22,7 +22,7 @@ class AesCipher:
     """Encrypts or decrypts one member."""
 
     def __init__(self, password: bytes, salt: bytes, strength: int = STRONGEST) -> None:
-        # Loaded here: it is needed for encrypted zips only, and the cipher of `cryptography` counts the other way round.
+        # Loaded here: only encrypted zips need it. (The cipher of `cryptography` counts the other way round.)
         from Cryptodome.Cipher import AES
         from Cryptodome.Util import Counter
 

@@ -1,7 +1,6 @@
 """Inflating members of a zip, in whichever process takes the job."""
 
 import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -128,14 +127,14 @@ class _Pieces(Iterator[Piece]):
         start = name_at + fixed[9] + fixed[10]
         if fixed[0] != LOCAL_SIGNATURE or start + wanted.stored_size > wanted.limit:
             raise self._damaged(_BAD_HEADER, wanted)
-        return start
+        return int(start)
 
-    def _whole(self, wanted: Wanted, start: int) -> bytes:
+    def _whole(self, wanted: Wanted, start: int) -> bytes | bytearray:
         stored = self._bytes(wanted, start, wanted.stored_size)
         if wanted.aes is not None:
             stored = memoryview(self._decrypted(wanted, wanted.aes, stored))
         if wanted.method == STORED:
-            content = bytes(stored)
+            content: bytes | bytearray = bytes(stored)
         else:
             try:
                 content = inflate(stored, wanted.size)

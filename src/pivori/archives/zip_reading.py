@@ -12,7 +12,7 @@ from pivori.archives.container import (
     PasswordNeeded,
     ReadJob,
 )
-from pivori.archives.zip_directory import Located, read_directory
+from pivori.archives.zip_directory import read_directory
 from pivori.archives.zip_job import Wanted, ZipJob, is_readable_here
 from pivori.entries import EntryKind
 from pivori.translation import N_

@@ -1,8 +1,6 @@
 """Writing a zip: workers make whole runs of members, the parent writes them and keeps the central directory."""
 
-import os
 from array import array
-from io import BytesIO
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from pivori.archives.container import Captured, Effort, ProgressReport, WriteRequest
@@ -11,7 +9,7 @@ from pivori.archives.large_member import Read
 from pivori.archives.output import Output
 from pivori.archives.pipeline import Pipeline
 from pivori.archives.source_files import Item
-from pivori.archives.zip_aes import MAC_BYTES, AesCipher, new_cipher
+from pivori.archives.zip_aes import AesCipher, new_cipher
 from pivori.archives.zip_format import (
     DEFLATED,
     STORED,
@@ -134,7 +132,7 @@ class _ZipSink:
         return not all(is_incompressible(read(start, _SAMPLE)) for start in (0, size // 2, max(0, size - _SAMPLE)))
 
     def begin(self, item: Item, size: int, *, is_packed: bool) -> None:
-        """Begin a large member: its header is mended at the end, or a descriptor follows it where that is impossible."""
+        """Begin a large member; its header is mended at the end, or a descriptor follows where that is impossible."""
         member = zip_member(item)
         member.method = DEFLATED if is_packed else STORED
         member.size = size
