@@ -1,4 +1,4 @@
-"""What the commands on archives have in common: the directory, the passwords, the history, and how findings are told."""
+"""What the commands on archives have in common: the directory, the passwords, the history."""
 
 import os
 from collections.abc import Callable

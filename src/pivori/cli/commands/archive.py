@@ -1,20 +1,32 @@
-"""``pivori archive``: portable files that open without this program; its subcommands are in the modules beside it."""
+"""``pivori archive``: portable files that open without this program; each subcommand has its module."""
 
+from pivori.cli.commands import (
+    archive_create,
+    archive_export,
+    archive_import,
+    archive_list,
+    archive_prune,
+    archive_restore,
+    archive_show,
+    archive_verify,
+)
 from pivori.cli.options import repository_group
 from pivori.translation import _
 
 command = repository_group(
     help=_(
         "Make, check and restore portable archives.\n\n"
-        "An archive is a zip, 7z or tar.zst file that ordinary tools open; its manifest keeps what they cannot."
+        "An archive is a zip, 7z or tar.zst file that ordinary tools open; its manifest keeps what these cannot."
     )
 )
-
-from pivori.cli.commands import (  # noqa: E402, F401 - they hang their commands on the group
+for _module in (
     archive_create,
-    archive_prune,
-    archive_restore,
+    archive_list,
     archive_show,
-    archive_transfer,
     archive_verify,
-)
+    archive_restore,
+    archive_import,
+    archive_export,
+    archive_prune,
+):
+    command.add_command(_module.command)

@@ -51,7 +51,8 @@ class ArchivePlan:
     """What goes into an archive, decided before anything is written.
 
     ``listing`` is what is captured whole; in a differential archive ``entries`` are fewer. ``documents`` go below
-    ``.pivori/``.
+    ``.pivori/``. ``source`` is where the files are when that is not ``root``; ``recorded`` has the metadata of entries
+    where what the system says of the files is not to be believed.
     """
 
     root: Path
@@ -62,6 +63,8 @@ class ArchivePlan:
     base: Base | None = None
     omitted: Sequence[Omission] = ()
     documents: Mapping[bytes, bytes] = field(default_factory=dict)
+    source: Path | None = None
+    recorded: Mapping[bytes, Entry] = field(default_factory=dict)
 
     @property
     def files(self) -> int:
@@ -192,7 +195,7 @@ class _Writing:
         sealed = out if request.seal is None else request.seal(out)
         captured = writer(
             WriteRequest(
-                root=plan.root,
+                root=plan.source or plan.root,
                 entries=[entry for entry in plan.entries if entry.path],
                 documents=plan.documents,
                 manifest=self._document,
@@ -213,7 +216,7 @@ class _Writing:
     def _document(self, captured: Captured) -> bytes:
         request, plan = self._request, self._request.plan
         root = [entry for entry in plan.entries if not entry.path]
-        entries, lost = _with_sound_links(captured.entries)
+        entries, lost = _with_sound_links([_recorded(entry, plan.recorded) for entry in captured.entries])
         entries.sort(key=lambda entry: entry.path)
         there = {entry.path for entry in entries}
         self._manifest = Manifest(
@@ -246,6 +249,14 @@ class _Writing:
             self._emit(FileVanished(path=path))
         for missing in self._manifest.not_captured if self._manifest is not None else ():
             self._emit(FileNotRead(path=missing.path_raw or missing.path.encode(), reason=missing.reason))
+
+
+def _recorded(entry: Entry, recorded: Mapping[bytes, Entry]) -> Entry:
+    """An entry with the metadata that is recorded of it, and the content that was read."""
+    known = recorded.get(entry.path)
+    if known is None:
+        return entry
+    return replace(known, size=entry.size, sha256=entry.sha256, hard_link=entry.hard_link, is_sparse=entry.is_sparse)
 
 
 def _with_sound_links(entries: Sequence[Entry]) -> tuple[list[Entry], list[NotCaptured]]:

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -90,7 +90,7 @@ class Opened:
             return datetime.fromisoformat(self.manifest.created)
         if self.name is not None:
             return self.name.time.astimezone()
-        return datetime.fromtimestamp(self.modified).astimezone()
+        return datetime.fromtimestamp(self.modified, UTC).astimezone()
 
 
 @contextmanager

@@ -66,15 +66,26 @@ def restore_archive(request: RestoreRequest, emit: Callable[[Event], None]) -> R
         return run_plan(tree, plan, emit)
 
 
-def run_plan(tree: ArchiveTree, plan: RestorePlan, emit: Callable[[Event], None]) -> RestoreOutcome:
-    """Carry out a plan that was made for an open tree. Raises like :func:`restore_archive`."""
+def run_plan(
+    tree: ArchiveTree,
+    plan: RestorePlan,
+    emit: Callable[[Event], None],
+    *,
+    in_place: Callable[[], None] = lambda: None,
+) -> RestoreOutcome:
+    """Carry out a plan that was made for an open tree. Raises like :func:`restore_archive`.
+
+    ``in_place`` is called when the tree is where it belongs, before the command that comes after: to rebuild what the
+    archive does not hold. What it raises undoes everything.
+    """
     request = plan.request
     if plan.replaces:
-        return _replace(tree, plan, emit)
+        return _replace(tree, plan, emit, in_place)
     if request.before:
         _before(request)
     try:
         outcome = _restore_fresh(tree, plan, emit)
+        in_place()
     except BaseException:
         if request.before and request.after:
             _run_after(request)
@@ -106,7 +117,9 @@ def _restore_fresh(tree: ArchiveTree, plan: RestorePlan, emit: Callable[[Event],
     return outcome
 
 
-def _replace(tree: ArchiveTree, plan: RestorePlan, emit: Callable[[Event], None]) -> RestoreOutcome:
+def _replace(
+    tree: ArchiveTree, plan: RestorePlan, emit: Callable[[Event], None], in_place: Callable[[], None]
+) -> RestoreOutcome:
     """Restore beside the tree that is there, then exchange the two."""
     request = plan.request
     with _staging(plan):
@@ -116,6 +129,7 @@ def _replace(tree: ArchiveTree, plan: RestorePlan, emit: Callable[[Event], None]
         swap = Swap(live=request.target, staged=plan.staged, aside=plan.aside)
         try:
             swap.run(list(plan.parts), list(plan.carried))
+            _in_place(swap, in_place)
         except BaseException:
             if request.before:
                 _run_after(request)
@@ -131,6 +145,15 @@ def _replace(tree: ArchiveTree, plan: RestorePlan, emit: Callable[[Event], None]
             raise RestoreUndone(status=failed[0], output=failed[1], command=request.after, restored=str(kept))
     outcome.aside = plan.aside if swap.has_moved_aside else None
     return outcome
+
+
+def _in_place(swap: Swap, act: Callable[[], None]) -> None:
+    """Do what follows the exchange; what it raises undoes the exchange."""
+    try:
+        act()
+    except BaseException:
+        swap.put_back()
+        raise
 
 
 # Hooks
