@@ -10,9 +10,9 @@ import click
 from pivori.cli.archive_options import ArchiveKeys, absolute, archive_key_options
 from pivori.cli.failures import fill
 from pivori.cli.options import repository_command
-from pivori.cli.output import Cell, Output
+from pivori.cli.output import Output
 from pivori.cli.session import Session
-from pivori.cli.wording import show_bytes, show_number, show_path, show_time
+from pivori.cli.wording import display_width, show_bytes, show_number, show_path, show_time
 from pivori.engine.archive.opening import Opened, open_archive
 from pivori.entries import Entry, EntryKind
 from pivori.translation import N_, _
@@ -43,7 +43,7 @@ def command(session: Session, /, keys: ArchiveKeys, archive: str, files: bool) -
 
 
 def _show(opened: Opened, output: Output) -> None:
-    rows: list[list[Cell]] = [
+    rows: list[list[str]] = [
         [_("File"), str(opened.path)],
         [_("Size"), show_bytes(opened.length)],
         [_("Format"), opened.container.format.value],
@@ -60,7 +60,9 @@ def _show(opened: Opened, output: Output) -> None:
         rows.append([_("Manifest"), _("none: this program did not make it")])
     rows.append([_("Files"), show_number(_files(opened.entries))])
     rows.append([_("Content"), show_bytes(_content(opened.entries))])
-    output.table(["", ""], rows)
+    widest = max(display_width(label) for label, _value in rows)
+    for label, value in rows:
+        output.result(f"{label}{' ' * (widest - display_width(label))}  {value}")
     if manifest is None:
         return
     if manifest.omitted:

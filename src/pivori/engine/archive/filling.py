@@ -142,7 +142,7 @@ class _File:
             report.last = task.path
         return ""
 
-    def _write_part(self, content: bytes, *, is_last: bool, report: FillReport) -> None:
+    def _write_part(self, content: bytes | bytearray, *, is_last: bool, report: FillReport) -> None:
         task = self._task
         if self._descriptor < 0:
             self._descriptor = self._target.create_file(task.path)
@@ -185,7 +185,7 @@ class _File:
         self._descriptor = -1
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
+def _write_all(descriptor: int, content: bytes | bytearray) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]

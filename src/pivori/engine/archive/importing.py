@@ -174,7 +174,7 @@ class _Import:
         """Store one file."""
         if first.is_last and len(first.content) <= SMALLEST_CHUNK:
             size, digest = len(first.content), sha256(first.content).hexdigest()
-            content = [self._group.add(first.content).hex()] if first.content else []
+            content = [self._group.add(bytes(first.content)).hex()] if first.content else []
         else:
             stream = _Stream(first, rest)
             content = [self._group.add(chunk).hex() for chunk in self._intake.writer.cut(stream.read_into)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from pivori.archives.checksum import SUFFIX
+from pivori.archives.checksum import find_checksum
 from pivori.engine.retention import NoRetentionRule, Policy, Reason, SnapshotFacts, decide
 from pivori.translation import N_
 
@@ -84,6 +84,7 @@ _NO_RULE = N_("no rule keeps it")
 _BASE = N_("{name} is relative to it")
 _NEWEST_COMPLETE = N_("it is the newest complete archive of {root}")
 _NEWEST_WHOLE = N_("it is the newest archive of {root} that is known to be whole")
+_NEWEST_WHOLE_COMPLETE = N_("it is the newest complete archive of {root} that is known to be whole")
 _NEWEST = N_("it is the newest archive of {root}")
 
 
@@ -140,21 +141,18 @@ def _protect(archives: Sequence[ArchiveFacts], kept: dict[Path, list[Reason]]) -
     """Keep what nobody may lose by a rule. ``archives`` are sorted, the newest first."""
     seen: set[tuple[str, str, str]] = set()
     for each in archives:
-        names = {"root": each.root or each.path.name}
-        standalone = not each.is_differential
+        is_complete, is_whole = each.strategy == _COMPLETE, each.verdict is Verdict.WHOLE
+        may_be_whole = each.verdict is not Verdict.DAMAGED
         for reason, holds in (
-            (_NEWEST, each.verdict is not Verdict.DAMAGED),
-            (_NEWEST_COMPLETE, each.strategy == _COMPLETE and each.verdict is not Verdict.DAMAGED),
-            (_NEWEST_WHOLE, standalone and each.verdict is Verdict.WHOLE),
-            (_NEWEST_WHOLE + _COMPLETE, each.strategy == _COMPLETE and each.verdict is Verdict.WHOLE),
+            (_NEWEST, may_be_whole),
+            (_NEWEST_COMPLETE, may_be_whole and is_complete),
+            (_NEWEST_WHOLE, is_whole and not each.is_differential),
+            (_NEWEST_WHOLE_COMPLETE, is_whole and is_complete),
         ):
             key = (reason, each.host, each.root)
             if holds and key not in seen:
                 seen.add(key)
-                message = reason.removesuffix(_COMPLETE) if reason.startswith(_NEWEST_WHOLE) else reason
-                found = kept.setdefault(each.path, [])
-                if all(known.message != message for known in found):
-                    found.append(Reason(message, names))
+                kept.setdefault(each.path, []).append(Reason(reason, {"root": each.root or each.path.name}))
 
 
 def _keep_bases(archives: Sequence[ArchiveFacts], moments: Mapping[Path, int], kept: dict[Path, list[Reason]]) -> None:
@@ -188,5 +186,7 @@ def _bases(archive: ArchiveFacts, others: Iterable[ArchiveFacts], moments: Mappi
 
 def remove_archive(path: Path) -> None:
     """Remove an archive and its checksum file, the archive first. Raises OSError."""
+    beside = find_checksum(path)
     path.unlink()
-    path.with_name(path.name + SUFFIX).unlink(missing_ok=True)
+    if beside is not None:
+        beside.unlink(missing_ok=True)

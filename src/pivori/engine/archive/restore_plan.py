@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from pivori.archives.checksum import SUFFIX
 from pivori.archives.members import colliding
 from pivori.archives.naming import parse_name
 from pivori.engine.archive.in_place import children, parts_to_swap
@@ -152,7 +153,7 @@ def plan_restore(tree: ArchiveTree, request: RestoreRequest) -> RestorePlan:
     items, partial = _selected(tree, request)
     target = request.target
     there = os.path.lexists(target)
-    holds_something = there and (not target.is_dir() or any(os.scandir(target)))
+    holds_something = there and (not target.is_dir() or bool(os.listdir(target)))
     if holds_something and not request.replace:
         raise TargetNotEmpty(path=str(target))
     is_mount = there and os.path.ismount(target)
@@ -237,16 +238,18 @@ def _above(path: bytes) -> Iterator[bytes]:
 
 def _own_archives(tree: ArchiveTree, live: Path) -> list[bytes]:
     """The archives that lie inside the tree that is replaced: they belong to the place, not to the tree."""
+    folders = {each.path_raw or each.path.encode() for each in tree.omitted if each.rule == OWN_ARCHIVES}
+    for archive in tree.archives:
+        inside = os.path.relpath(os.path.realpath(archive.path.parent), os.path.realpath(live))
+        if not inside.startswith(".."):
+            folders.add(b"" if inside == "." else os.fsencode(inside))
     found = []
-    for omission in tree.omitted:
-        if omission.rule != OWN_ARCHIVES:
-            continue
-        folder = omission.path_raw or omission.path.encode()
+    for folder in sorted(folders):
         place = os.path.join(os.fsencode(live), folder)
         if not os.path.isdir(place) or os.path.islink(place):
             continue
         for name in sorted(os.listdir(place)):
-            if parse_name(os.fsdecode(name).removesuffix(".sha256")) is not None:
+            if parse_name(os.fsdecode(name).removesuffix(SUFFIX)) is not None:
                 found.append(folder + b"/" + name if folder else name)
     return found
 
