@@ -25,7 +25,11 @@ CONTENTS = {
     b"d/not utf\xff8": b"bytes",
     b'd/quote"s\\slash': b"quotes",
 }
-NAMES = {b"d/not utf\xff8": b"d/not utf\\xff8"}
+NAMES = {
+    b"d/not utf\xff8": b"d/not utf%FF8",
+    b"d/two\nlines": b"d/two%0Alines",
+    b'd/quote"s\\slash': b'd/quote"s%5Cslash',
+}
 
 
 def make_tree(root: Path) -> Path:
@@ -36,7 +40,7 @@ def make_tree(root: Path) -> Path:
         with open(file, "wb") as handle:
             handle.write(content)
         os.utime(file, ns=(1, 1_700_000_000_123_456_789))
-    (root / "d" / "link").symlink_to("../large")
+    (root / "d" / "link").symlink_to("sub/deep")
     (root / "dangling").symlink_to("nowhere/é")
     (root / "empty folder").mkdir()
     (root / "large").chmod(0o600)

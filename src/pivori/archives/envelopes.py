@@ -131,6 +131,7 @@ class _GpgWriter(_Sealed):
 
     def __init__(self, out: BinaryIO, password: str) -> None:
         super().__init__()
+        self._ended = False
         self._home = tempfile.TemporaryDirectory(prefix="pivori-gpg-")
         out.flush()
         try:
@@ -141,24 +142,31 @@ class _GpgWriter(_Sealed):
 
     def write(self, content: Any) -> int:
         assert self._running.stdin is not None  # noqa: S101 - a pipe was asked for
+        view = memoryview(content).cast("B")
+        size = len(view)
         try:
-            return self._running.stdin.write(content) or 0
+            while view:
+                view = view[self._running.stdin.write(view) or 0 :]
         except BrokenPipeError:
-            raise self._failure() from None
+            raise SealingFailed(reason=_last_words(self._end()[1])) from None
+        return size
 
     def close(self) -> None:
         """End the envelope. Raises SealingFailed."""
         if self.closed:
             return
         super().close()
-        with self._running, self._home:
-            status, errors = self._running.finish()
-            if status:
-                raise SealingFailed(reason=_last_words(errors))
+        status, errors = self._end()
+        if status:
+            raise SealingFailed(reason=_last_words(errors))
 
-    def _failure(self) -> SealingFailed:
-        _status, errors = self._running.finish()
-        return SealingFailed(reason=_last_words(errors))
+    def _end(self) -> tuple[int, str]:
+        """End the program and what it had; the first time, also how it ended."""
+        if self._ended:
+            return 0, ""
+        self._ended = True
+        with self._running, self._home:
+            return self._running.finish()
 
 
 class _AgeWriter(_Sealed):

@@ -338,7 +338,8 @@ class _LibraryPacker:
         with py7zr.SevenZipFile(
             self._made, mode, filters=filters, password=password, header_encryption=password is not None
         ) as archive:
-            for each in named:
+            # Directories first: py7zr loses count of the contents where one comes after an empty file.
+            for each in sorted(named, key=lambda each: each.entry.kind is not EntryKind.DIRECTORY):
                 _add_to_library(archive, each)
 
 
