@@ -6,7 +6,8 @@ both, the file changed, and what the parent read is what is stored. So what is s
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -28,6 +29,7 @@ from pivori.entries import Entry, EntryKind
 from pivori.host import group_name, read_attributes, user_name
 
 FILES_PER_BATCH: Final = 128
+BYTES_PER_BATCH: Final = 8 << 20
 _LITTLE_WORK_FILES: Final = 256
 _LITTLE_WORK_BYTES: Final = 4 << 20
 _DOCUMENT_MODE: Final = 0o644
@@ -153,6 +155,8 @@ class Pipeline:
         self._work = Work(self._source, sink.packer)
         self._captured = Captured()
         self._late: list[int] = []
+        self._first_of: dict[int, bytes | None] = {}
+        self._stored: dict[bytes, Entry] = {}
         self._done_files = self._done_bytes = 0
         self._start: _Large | _LargeDocument
         self._member: LargeMember
@@ -162,16 +166,81 @@ class Pipeline:
         workers = self._request.workers if self._is_much() else 1
         try:
             with Crew[Any, Any](self._work, workers) as crew:
-                self._go(crew, self._plan(range(len(self._entries))))
-                if self._late:
-                    late, self._late = self._late, []
-                    self._go(crew, self._plan(late, as_large=True))
+                self._go(crew, self._plan(self._first_positions()))
+                self._write_late(crew)
+                if self._links:
+                    self._write_links(crew)
+                self._mend_links()
                 for name, content in self._request.documents.items():
                     self._document(crew, name, content)
                 self._document(crew, MANIFEST_NAME, self._request.manifest(self._captured))
         finally:
             self._source.close()
         return self._captured
+
+    def _first_positions(self) -> Iterator[int]:
+        """All entries but the links, which need what they are links of."""
+        for position, entry in enumerate(self._entries):
+            if not self._links or entry.hard_link is None:
+                yield position
+
+    def _write_late(self, crew: "Crew[Any, Any]") -> None:
+        """Write the files that had become too large for a batch."""
+        late, self._late = self._late, []
+        if late:
+            self._go(crew, self._plan(late, as_large=True))
+
+    def _write_links(self, crew: "Crew[Any, Any]") -> None:
+        """Write the members that are hard links.
+
+        Where the first name is not in the archive, or is another file by now, the next one takes its place.
+        """
+        stored = self._stored
+        stored.update((entry.path, entry) for entry in self._captured.entries if entry.kind is EntryKind.FILE)
+        waiting: dict[bytes, list[int]] = {}
+        for position, entry in enumerate(self._entries):
+            if entry.hard_link is not None:
+                waiting.setdefault(entry.hard_link, []).append(position)
+        while waiting:
+            ready: list[int] = []
+            alone: list[int] = []
+            for first, positions in list(waiting.items()):
+                known = stored.get(first)
+                same = [position for position in positions if known and self._is_same_file(position, known)]
+                others = [position for position in positions if position not in same]
+                ready += same
+                for position in same:
+                    self._first_of[position] = first
+                del waiting[first]
+                if others:
+                    alone.append(others[0])
+                    if others[1:]:
+                        waiting[self._entries[others[0]].path] = others[1:]
+            for position in alone:
+                self._first_of[position] = None
+            before = len(self._captured.entries)
+            self._go(crew, self._plan(ready))
+            self._go(crew, self._plan(alone))
+            self._write_late(crew)
+            stored.update((entry.path, entry) for entry in self._captured.entries[before:])
+
+    def _is_same_file(self, position: int, known: Entry) -> bool:
+        try:
+            descriptor, status = self._source.open(self._entries[position].path)
+        except OSError:
+            return False
+        os.close(descriptor)
+        return (status.st_ino, status.st_dev) == (known.inode, known.device_id)
+
+    def _mend_links(self) -> None:
+        """Let no entry be a link of one that is not in the archive: the first of the others takes its place."""
+        entries = self._captured.entries
+        stored = {entry.path for entry in entries}
+        successors: dict[bytes, bytes] = {}
+        for index, entry in enumerate(entries):
+            if entry.hard_link is not None and entry.hard_link not in stored:
+                successor = successors.setdefault(entry.hard_link, entry.path)
+                entries[index] = replace(entry, hard_link=None if successor == entry.path else successor)
 
     def _is_much(self) -> bool:
         if len(self._entries) > _LITTLE_WORK_FILES:
@@ -184,7 +253,7 @@ class Pipeline:
 
     def _item(self, position: int, entry: Entry) -> Item:
         names = self._request.names
-        link = entry.hard_link if self._links else None
+        link = self._first_of.get(position)
         return Item(
             position,
             entry.path,
@@ -201,7 +270,7 @@ class Pipeline:
             entry.attributes,
         )
 
-    def _plan(self, positions: Sequence[int] | range, *, as_large: bool = False) -> Iterator[Any]:
+    def _plan(self, positions: Iterable[int], *, as_large: bool = False) -> Iterator[Any]:
         batch: list[Item] = []
         size = 0
         for position in positions:
@@ -214,7 +283,7 @@ class Pipeline:
                     batch, size = [], 0
                 yield from self._large_tasks(item)
                 continue
-            if batch and (size + entry.size > LARGE or len(batch) >= FILES_PER_BATCH):
+            if batch and (size + entry.size > BYTES_PER_BATCH or len(batch) >= FILES_PER_BATCH):
                 yield Batch(batch)
                 batch, size = [], 0
             batch.append(item)
@@ -243,7 +312,7 @@ class Pipeline:
     def _document(self, crew: "Crew[Any, Any]", name: bytes, content: bytes) -> None:
         """Write a document; a large one in parts, by the workers."""
         item = Item(-1, b"", name, EntryKind.FILE, _DOCUMENT_MODE, 0, 0, 0)
-        if len(content) <= LARGE:
+        if len(content) <= BYTES_PER_BATCH:
             self._sink.packer.add(item, content, b"")
             self._sink.write_batch(*self._sink.packer.finish())
         else:
@@ -277,14 +346,24 @@ class Pipeline:
             self._captured.vanished.append(self._entries[position].path)
         for position, reason in packed.failures:
             self._fail(position, reason)
-        self._captured.entries += (self._entries[position] for position in packed.others)
+        self._captured.entries += map(self._other, packed.others)
         for known in packed.facts:
             self._take_facts(known)
         if packed.facts:
             self._report(packed.facts[-1].position)
 
+    def _other(self, position: int) -> Entry:
+        """An entry without content of its own, which is as it was found; a link is as what it is a link of."""
+        entry = self._entries[position]
+        first = self._first_of.get(position)
+        if first is None:
+            return entry
+        known = self._stored[first]
+        return replace(known, path=entry.path, hard_link=first)
+
     def _take_facts(self, known: Facts) -> None:
         entry = self._entries[known.position]
+        entry = replace(entry, hard_link=None) if known.position in self._first_of else entry
         self._captured.entries.append(completed(entry, known))
         if known.is_changed:
             self._captured.changed.append(entry.path)
