@@ -40,4 +40,8 @@ def open_container(path: Path, *, password: str | None = None) -> OpenArchive:
     for position, magic, opener in _OPENERS:
         if beginning.startswith(magic, position):
             return opener(path, password=password)
-    raise NotAnArchive(archive=str(path), reason=N_("its first bytes are those of no known format"))
+    try:
+        return open_zip(path, password=password)  # a zip may have a program before it
+    except NotAnArchive:
+        reason = N_("its first bytes are those of no known format") if beginning else N_("it is empty")
+        raise NotAnArchive(archive=str(path), reason=reason) from None

@@ -50,13 +50,15 @@ class _Pieces(Iterator[Piece]):
         self._decompressor = zstandard.ZstdDecompressor()
         self._number = -1
         self._content = memoryview(b"")
+        self._descriptor = -1
         self._descriptor = os.open(job.path, os.O_RDONLY | os.O_CLOEXEC)
         status = os.fstat(self._descriptor)
         if (status.st_dev, status.st_ino) != job.identity:
             raise ArchiveDamaged(archive=job.path, reason=_REPLACED)
 
     def __del__(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
     def __next__(self) -> Piece:
         if self._parts is None:
