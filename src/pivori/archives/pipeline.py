@@ -13,14 +13,15 @@ from typing import Any, Final, NamedTuple
 
 from pivori.archives.container import Captured, ProgressReport, WriteRequest
 from pivori.archives.crew import Crew, Ready
-from pivori.archives.large_member import REACH, LargeMember, PackedPart, Packer, Read, Sink, pack_part
+from pivori.archives.hard_links import LinkGroups, mend_links
+from pivori.archives.large_member import REACH, LargeMember, PackedPart, Read, Sink
 from pivori.archives.manifest import MANIFEST_NAME, NotCaptured, as_text
+from pivori.archives.pack_tasks import Batch, Packed, Part, Work
 from pivori.archives.source_files import (
     LARGE,
     Facts,
     Item,
     SourceFiles,
-    TooLarge,
     facts,
     is_changed,
     read_part,
@@ -32,36 +33,7 @@ FILES_PER_BATCH: Final = 128
 BYTES_PER_BATCH: Final = 8 << 20
 _LITTLE_WORK_FILES: Final = 256
 _LITTLE_WORK_BYTES: Final = 4 << 20
-_DOCUMENT_MODE: Final = 0o644
-
-
-class Batch(NamedTuple):
-    """A task: members that are small."""
-
-    items: list[Item]
-
-
-class Part(NamedTuple):
-    """A task: a part of a large file, or of a document whose bytes are given."""
-
-    path: bytes
-    start: int
-    length: int
-    is_last: bool
-    content: bytes = b""
-    before: bytes = b""
-
-
-class Packed(NamedTuple):
-    """A batch, ready to be written, and what came of its files."""
-
-    content: bytes
-    notes: Any
-    facts: list[Facts]
-    others: list[int]
-    vanished: list[int]
-    failures: list[tuple[int, str]]
-    large: list[int]
+_DOCUMENT_MODE: Final = 0o600
 
 
 class _Large(NamedTuple):
@@ -82,63 +54,6 @@ class _LargeDocument(NamedTuple):
 
 class _LargeEnd(NamedTuple):
     """All parts of the large file or document have come."""
-
-
-class Work:
-    """What a worker does. It can be pickled."""
-
-    def __init__(self, source: SourceFiles, packer: Packer) -> None:
-        self._source = source
-        self._packer = packer
-
-    def __call__(self, task: Batch | Part) -> Packed | PackedPart:
-        """Do one task."""
-        return self._batch(task.items) if isinstance(task, Batch) else self._part(task)
-
-    def _batch(self, items: list[Item]) -> Packed:
-        found: list[Facts] = []
-        packed = Packed(b"", None, found, [], [], [], [])
-        add = self._packer.add
-        for item in items:
-            if item.kind is not EntryKind.FILE or item.link is not None:
-                add(item, item.target, b"")
-                packed.others.append(item.position)
-                continue
-            try:
-                content, known = self._source.read(item.position, item.path)
-            except TooLarge:
-                packed.large.append(item.position)
-            except (FileNotFoundError, NotADirectoryError):
-                packed.vanished.append(item.position)
-            except OSError as error:
-                packed.failures.append((item.position, error.strerror or str(error)))
-            else:
-                found.append(known)
-                add(current(item, known), content, known.digest)
-        content, notes = self._packer.finish()
-        return packed._replace(content=content, notes=notes)
-
-    def _part(self, part: Part) -> PackedPart:
-        content, before = part.content, part.before
-        if not content and part.path:
-            try:
-                descriptor, _ = self._source.open(part.path)
-            except OSError:
-                return PackedPart(b"", 0, -1)  # the parent, which has it open, makes the part itself
-            try:
-                reach = min(part.start, REACH)
-                content = read_part(descriptor, part.start - reach, part.length + reach)
-            finally:
-                os.close(descriptor)
-            before, content = content[:reach], content[reach:]
-        return pack_part(self._packer, content, before, is_last=part.is_last)
-
-
-def current(item: Item, known: Facts) -> Item:
-    """The item as the file is now."""
-    if item.mtime_ns == known.mtime_ns and item.mode == known.mode and item.attributes == known.attributes:
-        return item
-    return item._replace(mode=known.mode, mtime_ns=known.mtime_ns, attributes=known.attributes)
 
 
 class Pipeline:
@@ -170,7 +85,7 @@ class Pipeline:
                 self._write_late(crew)
                 if self._links:
                     self._write_links(crew)
-                self._mend_links()
+                mend_links(self._captured.entries)
                 for name, content in self._request.documents.items():
                     self._document(crew, name, content)
                 self._document(crew, MANIFEST_NAME, self._request.manifest(self._captured))
@@ -195,52 +110,13 @@ class Pipeline:
 
         Where the first name is not in the archive, or is another file by now, the next one takes its place.
         """
-        stored = self._stored
-        stored.update((entry.path, entry) for entry in self._captured.entries if entry.kind is EntryKind.FILE)
-        waiting: dict[bytes, list[int]] = {}
-        for position, entry in enumerate(self._entries):
-            if entry.hard_link is not None:
-                waiting.setdefault(entry.hard_link, []).append(position)
+        waiting = LinkGroups(self._entries)
         while waiting:
-            ready: list[int] = []
-            alone: list[int] = []
-            for first, positions in list(waiting.items()):
-                known = stored.get(first)
-                same = [position for position in positions if known and self._is_same_file(position, known)]
-                others = [position for position in positions if position not in same]
-                ready += same
-                for position in same:
-                    self._first_of[position] = first
-                del waiting[first]
-                if others:
-                    alone.append(others[0])
-                    if others[1:]:
-                        waiting[self._entries[others[0]].path] = others[1:]
-            for position in alone:
-                self._first_of[position] = None
-            before = len(self._captured.entries)
-            self._go(crew, self._plan(ready))
-            self._go(crew, self._plan(alone))
+            self._stored.update((entry.path, entry) for entry in self._captured.entries)
+            turn = waiting.take(self._stored, self._source)
+            self._first_of.update(turn.first_of)
+            self._go(crew, self._plan(turn.first_of))
             self._write_late(crew)
-            stored.update((entry.path, entry) for entry in self._captured.entries[before:])
-
-    def _is_same_file(self, position: int, known: Entry) -> bool:
-        try:
-            descriptor, status = self._source.open(self._entries[position].path)
-        except OSError:
-            return False
-        os.close(descriptor)
-        return (status.st_ino, status.st_dev) == (known.inode, known.device_id)
-
-    def _mend_links(self) -> None:
-        """Let no entry be a link of one that is not in the archive: the first of the others takes its place."""
-        entries = self._captured.entries
-        stored = {entry.path for entry in entries}
-        successors: dict[bytes, bytes] = {}
-        for index, entry in enumerate(entries):
-            if entry.hard_link is not None and entry.hard_link not in stored:
-                successor = successors.setdefault(entry.hard_link, entry.path)
-                entries[index] = replace(entry, hard_link=None if successor == entry.path else successor)
 
     def _is_much(self) -> bool:
         if len(self._entries) > _LITTLE_WORK_FILES:
@@ -301,13 +177,19 @@ class Pipeline:
             self._fail(item.position, error.strerror or str(error))
             return
         size = status.st_size
-        is_packed = size > 0 and self._sink.is_worth_packing(partial(read_part, descriptor), size)
+        is_packed = size > 0 and self._is_worth_packing(descriptor, size)
         yield Ready(_Large(item, descriptor, status, is_packed))
         if is_packed:
             length = self._sink.packer.part_bytes
             for start in range(0, size, length):
                 yield Part(item.path, start, min(length, size - start), start + length >= size)
         yield Ready(_LargeEnd())
+
+    def _is_worth_packing(self, descriptor: int, size: int) -> bool:
+        try:
+            return self._sink.is_worth_packing(partial(read_part, descriptor), size)
+        except OSError:
+            return False  # it cannot be read, which is found out again where it is written
 
     def _document(self, crew: "Crew[Any, Any]", name: bytes, content: bytes) -> None:
         """Write a document; a large one in parts, by the workers."""
@@ -379,36 +261,46 @@ class Pipeline:
 
     def _begin_large(self, start: _Large | _LargeDocument) -> None:
         self._start = start
+        item = start.item
         if isinstance(start, _Large):
             read: Read = partial(read_part, start.descriptor)
-            size, is_packed = start.status.st_size, start.is_packed
+            status = start.status
+            size, is_packed = status.st_size, start.is_packed
+            item = item._replace(mode=status.st_mode & 0o7777, mtime_ns=status.st_mtime_ns)
         else:
             read = partial(_slice, start.content)
             size, is_packed = len(start.content), True
-        self._member = LargeMember(self._sink, start.item, size, read, is_packed=is_packed)
+        self._member = LargeMember(self._sink, item, size, read, is_packed=is_packed)
 
     def _end_large(self) -> None:
         start = self._start
         self._member.finish()
         if isinstance(start, _Large):
             try:
-                self._take_facts(self._settled(start))
+                self._settle(start)
             finally:
                 os.close(start.descriptor)
             self._report(start.item.position)
 
-    def _settled(self, start: _Large) -> Facts:
-        """What a large file came to; stored again when it changed meanwhile and that can be done."""
+    def _settle(self, start: _Large) -> None:
+        """Take down what a large file came to; it is stored again when it changed meanwhile and that can be done."""
         status, after = start.status, os.fstat(start.descriptor)
-        changed = self._member.is_changed or is_changed(status, after, self._member.size)
-        if changed and self._sink.take_back():
+        if self._has_changed(status, after) and self._sink.take_back():
             status = after
             self._begin_large(start._replace(status=status, is_packed=start.is_packed and status.st_size > 0))
             self._member.finish()
             after = os.fstat(start.descriptor)
-            changed = self._member.is_changed or is_changed(status, after, self._member.size)
+        member = self._member
+        if member.failure:
+            self._fail(start.item.position, member.failure)
+            if self._sink.take_back():
+                return
+        changed = self._has_changed(status, after)
         attributes = tuple(read_attributes(start.descriptor))
-        return facts(start.item.position, status, self._member.size, self._member.digest, attributes, changed)
+        self._take_facts(facts(start.item.position, status, member.size, member.digest, attributes, changed))
+
+    def _has_changed(self, before: os.stat_result, after: os.stat_result) -> bool:
+        return self._member.is_changed or is_changed(before, after, self._member.size)
 
 
 def _slice(content: bytes, start: int, length: int) -> bytes:
