@@ -86,7 +86,11 @@ def pack_part(packer: Packer, content: bytes, before: bytes, *, is_last: bool) -
 
 
 class LargeMember:
-    """Writes one large member."""
+    """Writes one large member.
+
+    ``is_changed``: its content was not what it was expected to be, or not all of it could be read; ``failure`` says
+    why it could not. What was written is what ``size`` and ``digest`` are of, in any case.
+    """
 
     def __init__(self, sink: Sink, item: Item, size: int, read: Read, *, is_packed: bool) -> None:
         self._sink = sink
@@ -99,6 +103,7 @@ class LargeMember:
         self._is_packed = is_packed
         self.size = 0
         self.is_changed = False
+        self.failure = ""
         sink.begin(item, size, is_packed=is_packed)
 
     @property
@@ -118,7 +123,10 @@ class LargeMember:
     def _next(self) -> tuple[bytes, bool]:
         """The content of the next part, and whether it is the last one."""
         length = min(self._sink.packer.part_bytes, self._expected - self._planned)
-        content = self._read(self._planned, length)
+        try:
+            content = self._read(self._planned, length)
+        except OSError as error:
+            self.failure, content = error.strerror or str(error), b""
         if len(content) < length:
             self.is_changed = True
             if self._sink.is_size_fixed:

@@ -194,6 +194,8 @@ def decode(content: bytes, *, archive: str) -> Manifest:
 
 def as_text(raw: bytes) -> tuple[str, bytes]:
     """A name as the pair of fields that hold it: text, and the exact bytes when the text is not exact."""
+    if not raw:
+        return "", b""
     try:
         return raw.decode(), b""
     except UnicodeDecodeError:
@@ -237,7 +239,7 @@ def _record(entry: Entry, names: dict[bytes, bytes]) -> Record:
         inode=entry.inode,
         device_id=entry.device_id,
         attributes=list(entry.attributes),
-        name=names.get(entry.path, b"").decode("utf-8", "backslashreplace"),
+        name=names[entry.path].decode("utf-8", "backslashreplace") if entry.path in names else "",
     )
 
 

@@ -6,20 +6,22 @@ both, the file changed, and what the parent read is what is stored. So what is s
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from pivori.archives.container import Captured, ProgressReport, WriteRequest
 from pivori.archives.crew import Crew, Ready
-from pivori.archives.large_member import REACH, LargeMember, PackedPart, Packer, Read, Sink, pack_part
+from pivori.archives.hard_links import LinkGroups, mend_links
+from pivori.archives.large_member import REACH, LargeMember, PackedPart, Read, Sink
 from pivori.archives.manifest import MANIFEST_NAME, NotCaptured, as_text
+from pivori.archives.pack_tasks import Batch, Packed, Part, Work
 from pivori.archives.source_files import (
     LARGE,
     Facts,
     Item,
     SourceFiles,
-    TooLarge,
     facts,
     is_changed,
     read_part,
@@ -28,38 +30,10 @@ from pivori.entries import Entry, EntryKind
 from pivori.host import group_name, read_attributes, user_name
 
 FILES_PER_BATCH: Final = 128
+BYTES_PER_BATCH: Final = 8 << 20
 _LITTLE_WORK_FILES: Final = 256
 _LITTLE_WORK_BYTES: Final = 4 << 20
-_DOCUMENT_MODE: Final = 0o644
-
-
-class Batch(NamedTuple):
-    """A task: members that are small."""
-
-    items: list[Item]
-
-
-class Part(NamedTuple):
-    """A task: a part of a large file, or of a document whose bytes are given."""
-
-    path: bytes
-    start: int
-    length: int
-    is_last: bool
-    content: bytes = b""
-    before: bytes = b""
-
-
-class Packed(NamedTuple):
-    """A batch, ready to be written, and what came of its files."""
-
-    content: bytes
-    notes: Any
-    facts: list[Facts]
-    others: list[int]
-    vanished: list[int]
-    failures: list[tuple[int, str]]
-    large: list[int]
+_DOCUMENT_MODE: Final = 0o600
 
 
 class _Large(NamedTuple):
@@ -82,63 +56,6 @@ class _LargeEnd(NamedTuple):
     """All parts of the large file or document have come."""
 
 
-class Work:
-    """What a worker does. It can be pickled."""
-
-    def __init__(self, source: SourceFiles, packer: Packer) -> None:
-        self._source = source
-        self._packer = packer
-
-    def __call__(self, task: Batch | Part) -> Packed | PackedPart:
-        """Do one task."""
-        return self._batch(task.items) if isinstance(task, Batch) else self._part(task)
-
-    def _batch(self, items: list[Item]) -> Packed:
-        found: list[Facts] = []
-        packed = Packed(b"", None, found, [], [], [], [])
-        add = self._packer.add
-        for item in items:
-            if item.kind is not EntryKind.FILE or item.link is not None:
-                add(item, item.target, b"")
-                packed.others.append(item.position)
-                continue
-            try:
-                content, known = self._source.read(item.position, item.path)
-            except TooLarge:
-                packed.large.append(item.position)
-            except (FileNotFoundError, NotADirectoryError):
-                packed.vanished.append(item.position)
-            except OSError as error:
-                packed.failures.append((item.position, error.strerror or str(error)))
-            else:
-                found.append(known)
-                add(current(item, known), content, known.digest)
-        content, notes = self._packer.finish()
-        return packed._replace(content=content, notes=notes)
-
-    def _part(self, part: Part) -> PackedPart:
-        content, before = part.content, part.before
-        if not content and part.path:
-            try:
-                descriptor, _ = self._source.open(part.path)
-            except OSError:
-                return PackedPart(b"", 0, -1)  # the parent, which has it open, makes the part itself
-            try:
-                reach = min(part.start, REACH)
-                content = read_part(descriptor, part.start - reach, part.length + reach)
-            finally:
-                os.close(descriptor)
-            before, content = content[:reach], content[reach:]
-        return pack_part(self._packer, content, before, is_last=part.is_last)
-
-
-def current(item: Item, known: Facts) -> Item:
-    """The item as the file is now."""
-    if item.mtime_ns == known.mtime_ns and item.mode == known.mode and item.attributes == known.attributes:
-        return item
-    return item._replace(mode=known.mode, mtime_ns=known.mtime_ns, attributes=known.attributes)
-
-
 class Pipeline:
     """One run of a writer."""
 
@@ -153,6 +70,8 @@ class Pipeline:
         self._work = Work(self._source, sink.packer)
         self._captured = Captured()
         self._late: list[int] = []
+        self._first_of: dict[int, bytes | None] = {}
+        self._stored: dict[bytes, Entry] = {}
         self._done_files = self._done_bytes = 0
         self._start: _Large | _LargeDocument
         self._member: LargeMember
@@ -162,16 +81,42 @@ class Pipeline:
         workers = self._request.workers if self._is_much() else 1
         try:
             with Crew[Any, Any](self._work, workers) as crew:
-                self._go(crew, self._plan(range(len(self._entries))))
-                if self._late:
-                    late, self._late = self._late, []
-                    self._go(crew, self._plan(late, as_large=True))
+                self._go(crew, self._plan(self._first_positions()))
+                self._write_late(crew)
+                if self._links:
+                    self._write_links(crew)
+                mend_links(self._captured.entries)
                 for name, content in self._request.documents.items():
                     self._document(crew, name, content)
                 self._document(crew, MANIFEST_NAME, self._request.manifest(self._captured))
         finally:
             self._source.close()
         return self._captured
+
+    def _first_positions(self) -> Iterator[int]:
+        """All entries but the links, which need what they are links of."""
+        for position, entry in enumerate(self._entries):
+            if not self._links or entry.hard_link is None:
+                yield position
+
+    def _write_late(self, crew: "Crew[Any, Any]") -> None:
+        """Write the files that had become too large for a batch."""
+        late, self._late = self._late, []
+        if late:
+            self._go(crew, self._plan(late, as_large=True))
+
+    def _write_links(self, crew: "Crew[Any, Any]") -> None:
+        """Write the members that are hard links.
+
+        Where the first name is not in the archive, or is another file by now, the next one takes its place.
+        """
+        waiting = LinkGroups(self._entries)
+        while waiting:
+            self._stored.update((entry.path, entry) for entry in self._captured.entries)
+            turn = waiting.take(self._stored, self._source)
+            self._first_of.update(turn.first_of)
+            self._go(crew, self._plan(turn.first_of))
+            self._write_late(crew)
 
     def _is_much(self) -> bool:
         if len(self._entries) > _LITTLE_WORK_FILES:
@@ -184,7 +129,7 @@ class Pipeline:
 
     def _item(self, position: int, entry: Entry) -> Item:
         names = self._request.names
-        link = entry.hard_link if self._links else None
+        link = self._first_of.get(position)
         return Item(
             position,
             entry.path,
@@ -201,7 +146,7 @@ class Pipeline:
             entry.attributes,
         )
 
-    def _plan(self, positions: Sequence[int] | range, *, as_large: bool = False) -> Iterator[Any]:
+    def _plan(self, positions: Iterable[int], *, as_large: bool = False) -> Iterator[Any]:
         batch: list[Item] = []
         size = 0
         for position in positions:
@@ -214,7 +159,7 @@ class Pipeline:
                     batch, size = [], 0
                 yield from self._large_tasks(item)
                 continue
-            if batch and (size + entry.size > LARGE or len(batch) >= FILES_PER_BATCH):
+            if batch and (size + entry.size > BYTES_PER_BATCH or len(batch) >= FILES_PER_BATCH):
                 yield Batch(batch)
                 batch, size = [], 0
             batch.append(item)
@@ -232,7 +177,7 @@ class Pipeline:
             self._fail(item.position, error.strerror or str(error))
             return
         size = status.st_size
-        is_packed = size > 0 and self._sink.is_worth_packing(partial(read_part, descriptor), size)
+        is_packed = size > 0 and self._is_worth_packing(descriptor, size)
         yield Ready(_Large(item, descriptor, status, is_packed))
         if is_packed:
             length = self._sink.packer.part_bytes
@@ -240,10 +185,16 @@ class Pipeline:
                 yield Part(item.path, start, min(length, size - start), start + length >= size)
         yield Ready(_LargeEnd())
 
+    def _is_worth_packing(self, descriptor: int, size: int) -> bool:
+        try:
+            return self._sink.is_worth_packing(partial(read_part, descriptor), size)
+        except OSError:
+            return False  # it cannot be read, which is found out again where it is written
+
     def _document(self, crew: "Crew[Any, Any]", name: bytes, content: bytes) -> None:
         """Write a document; a large one in parts, by the workers."""
         item = Item(-1, b"", name, EntryKind.FILE, _DOCUMENT_MODE, 0, 0, 0)
-        if len(content) <= LARGE:
+        if len(content) <= BYTES_PER_BATCH:
             self._sink.packer.add(item, content, b"")
             self._sink.write_batch(*self._sink.packer.finish())
         else:
@@ -277,14 +228,24 @@ class Pipeline:
             self._captured.vanished.append(self._entries[position].path)
         for position, reason in packed.failures:
             self._fail(position, reason)
-        self._captured.entries += (self._entries[position] for position in packed.others)
+        self._captured.entries += map(self._other, packed.others)
         for known in packed.facts:
             self._take_facts(known)
         if packed.facts:
             self._report(packed.facts[-1].position)
 
+    def _other(self, position: int) -> Entry:
+        """An entry without content of its own, which is as it was found; a link is as what it is a link of."""
+        entry = self._entries[position]
+        first = self._first_of.get(position)
+        if first is None:
+            return entry
+        known = self._stored[first]
+        return replace(known, path=entry.path, hard_link=first)
+
     def _take_facts(self, known: Facts) -> None:
         entry = self._entries[known.position]
+        entry = replace(entry, hard_link=None) if known.position in self._first_of else entry
         self._captured.entries.append(completed(entry, known))
         if known.is_changed:
             self._captured.changed.append(entry.path)
@@ -300,36 +261,46 @@ class Pipeline:
 
     def _begin_large(self, start: _Large | _LargeDocument) -> None:
         self._start = start
+        item = start.item
         if isinstance(start, _Large):
             read: Read = partial(read_part, start.descriptor)
-            size, is_packed = start.status.st_size, start.is_packed
+            status = start.status
+            size, is_packed = status.st_size, start.is_packed
+            item = item._replace(mode=status.st_mode & 0o7777, mtime_ns=status.st_mtime_ns)
         else:
             read = partial(_slice, start.content)
             size, is_packed = len(start.content), True
-        self._member = LargeMember(self._sink, start.item, size, read, is_packed=is_packed)
+        self._member = LargeMember(self._sink, item, size, read, is_packed=is_packed)
 
     def _end_large(self) -> None:
         start = self._start
         self._member.finish()
         if isinstance(start, _Large):
             try:
-                self._take_facts(self._settled(start))
+                self._settle(start)
             finally:
                 os.close(start.descriptor)
             self._report(start.item.position)
 
-    def _settled(self, start: _Large) -> Facts:
-        """What a large file came to; stored again when it changed meanwhile and that can be done."""
+    def _settle(self, start: _Large) -> None:
+        """Take down what a large file came to; it is stored again when it changed meanwhile and that can be done."""
         status, after = start.status, os.fstat(start.descriptor)
-        changed = self._member.is_changed or is_changed(status, after, self._member.size)
-        if changed and self._sink.take_back():
+        if self._has_changed(status, after) and self._sink.take_back():
             status = after
             self._begin_large(start._replace(status=status, is_packed=start.is_packed and status.st_size > 0))
             self._member.finish()
             after = os.fstat(start.descriptor)
-            changed = self._member.is_changed or is_changed(status, after, self._member.size)
+        member = self._member
+        if member.failure:
+            self._fail(start.item.position, member.failure)
+            if self._sink.take_back():
+                return
+        changed = self._has_changed(status, after)
         attributes = tuple(read_attributes(start.descriptor))
-        return facts(start.item.position, status, self._member.size, self._member.digest, attributes, changed)
+        self._take_facts(facts(start.item.position, status, member.size, member.digest, attributes, changed))
+
+    def _has_changed(self, before: os.stat_result, after: os.stat_result) -> bool:
+        return self._member.is_changed or is_changed(before, after, self._member.size)
 
 
 def _slice(content: bytes, start: int, length: int) -> bytes:

@@ -11,7 +11,7 @@ from pivori.host import read_attributes
 from pivori.host.directories import OpenDirectories
 from pivori.translation import N_
 
-LARGE: Final = 8 << 20
+LARGE: Final = 32 << 20
 """A file of more bytes is read in parts."""
 
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

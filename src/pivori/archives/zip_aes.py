@@ -7,6 +7,7 @@ from typing import Any, Final
 
 _ROUNDS: Final = 1000
 _KEY_BYTES: Final = {1: 16, 2: 24, 3: 32}
+STRENGTHS: Final = frozenset(_KEY_BYTES)
 _VERIFIER_BYTES: Final = 2
 MAC_BYTES: Final = 10
 STRONGEST: Final = 3
@@ -14,7 +15,7 @@ STRONGEST: Final = 3
 
 
 def header_bytes(strength: int) -> int:
-    """How many bytes stand before the encrypted content: salt and password verifier. Raises KeyError."""
+    """How many bytes stand before the encrypted content: salt and password verifier."""
     return _KEY_BYTES[strength] // 2 + _VERIFIER_BYTES
 
 

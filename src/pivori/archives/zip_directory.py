@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from pivori.archives.container import ArchiveDamaged, Member, NotAnArchive
+from pivori.archives.zip_aes import STRENGTHS
 from pivori.archives.zip_format import (
     CENTRAL,
     CENTRAL_SIGNATURE,
@@ -213,6 +214,8 @@ class _Extra:
                 self._read_zip64(value)
             elif kind == 0x9901:
                 version, _, strength, method = struct.unpack("<H2sBH", value)
+                if strength not in STRENGTHS:
+                    raise struct.error("unknown strength")
                 self.aes = Aes(strength, version == 1), method
 
     def _read_zip64(self, value: bytes) -> None:

@@ -8,7 +8,7 @@ import functools
 import stat
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pivori.entries import EntryKind
@@ -30,13 +30,17 @@ ZIP64_END_SIGNATURE: Final = 0x06064B50
 ZIP64_LOCATOR_SIGNATURE: Final = 0x07064B50
 
 CENTRAL: Final = struct.Struct("<IHHHHHHIIIHHHHHII")
+_CENTRAL_REST: Final = struct.Struct("<HHHII")
+_SHARED: Final = struct.Struct("<HHHHHIIIHH")
+_MADE_BY: Final = 3 << 8 | 45
+LOCAL_MAGIC: Final = LOCAL_SIGNATURE.to_bytes(4, "little")
+_CENTRAL_MAGIC: Final = CENTRAL_SIGNATURE.to_bytes(4, "little") + _MADE_BY.to_bytes(2, "little")
 _UT: Final = struct.Struct("<HHBi")
 _UX: Final = struct.Struct("<HHBBIBI")
 END: Final = struct.Struct("<IHHHHIIH")
 ZIP64_END: Final = struct.Struct("<IQHHIIQQQQ")
 ZIP64_LOCATOR: Final = struct.Struct("<IIQI")
 
-_MADE_BY_UNIX: Final = 3 << 8 | 45
 _PLAIN: Final = 20
 _ZIP64: Final = 45
 _AES: Final = 51
@@ -77,78 +81,72 @@ class ZipMember:
     is_wide: bool = False
 
 
-def local_header(member: ZipMember) -> bytes:
-    """What stands before a member's content. With a descriptor the sizes are unknown, and zip64 is announced."""
-    is_large = member.has_descriptor or member.is_wide or member.size >= LIMIT or member.stored_size >= LIMIT
-    zip64 = b""
-    size, stored_size, crc = member.size, member.stored_size, member.crc
-    if is_large:
-        if member.has_descriptor:
-            size = stored_size = crc = 0
-        zip64 = struct.pack("<HHQQ", 1, 16, size, stored_size)
-        size = stored_size = LIMIT
-    extra = zip64 + _unix_fields(member) + _aes_field(member)
-    time_, date = _dos_time(member.mtime_ns // 1_000_000_000)
+def headers(member: ZipMember) -> tuple[bytes, bytes]:
+    """What stands before a member's content, and its entry in the central directory as if the former were at zero.
+
+    Both share most of their bytes. With a descriptor the sizes are not known yet in the first one.
+    """
+    if member.has_descriptor or member.is_wide or member.size >= LIMIT or member.stored_size >= LIMIT:
+        return _wide_local_header(member), _wide_central_header(member)
+    name = member.name
+    extra = _unix_fields(member.mtime_ns // 1_000_000_000, member.uid, member.gid)
+    if member.is_encrypted:
+        extra += _aes_field(member)
+    shared = _shared(member, _AES if member.is_encrypted else _PLAIN, member.size, member.stored_size, len(extra))
+    rest = name + extra
     return (
-        LOCAL.pack(
-            LOCAL_SIGNATURE,
-            _version(member, is_large),
-            _flags(member),
-            _AES_METHOD if member.is_encrypted else member.method,
-            time_,
-            date,
-            crc,
-            stored_size,
-            size,
-            len(member.name),
-            len(extra),
-        )
-        + member.name
-        + extra
+        b"".join((LOCAL_MAGIC, shared, rest)),
+        b"".join((_CENTRAL_MAGIC, shared, _CENTRAL_REST.pack(0, 0, 0, _attributes(member), 0), rest)),
     )
+
+
+def _shared(member: ZipMember, version: int, size: int, stored_size: int, extra_length: int) -> bytes:
+    """The fields that both headers have, in the same order."""
+    time_, date = _dos_time(member.mtime_ns // 1_000_000_000)
+    return _SHARED.pack(
+        version,
+        _flags(member),
+        _AES_METHOD if member.is_encrypted else member.method,
+        time_,
+        date,
+        member.crc,
+        stored_size,
+        size,
+        len(member.name),
+        extra_length,
+    )
+
+
+def _attributes(member: ZipMember) -> int:
+    attributes = (_TYPE_BITS[member.kind] | member.mode) << 16
+    return attributes | _MS_DIRECTORY if member.kind is EntryKind.DIRECTORY else attributes
+
+
+def _wide_local_header(member: ZipMember) -> bytes:
+    """The local header with the sizes in the zip64 field, or zeros there when they follow the content."""
+    known = replace(member, size=0, stored_size=0, crc=0) if member.has_descriptor else member
+    extra = struct.pack("<HHQQ", 1, 16, known.size, known.stored_size) + _other_fields(member)
+    version = max(_ZIP64, _AES if member.is_encrypted else 0)
+    return LOCAL_MAGIC + _shared(known, version, LIMIT, LIMIT, len(extra)) + member.name + extra
+
+
+def _wide_central_header(member: ZipMember) -> bytes:
+    """The entry of the directory; only what does not fit is in the zip64 field."""
+    wide = b"".join(number.to_bytes(8, "little") for number in (member.size, member.stored_size) if number >= LIMIT)
+    extra = (struct.pack("<HH", 1, len(wide)) + wide if wide else b"") + _other_fields(member)
+    version = max(_ZIP64, _AES if member.is_encrypted else 0)
+    shared = _shared(member, version, min(member.size, LIMIT), min(member.stored_size, LIMIT), len(extra))
+    return b"".join((_CENTRAL_MAGIC, shared, _CENTRAL_REST.pack(0, 0, 0, _attributes(member), 0), member.name, extra))
+
+
+def _other_fields(member: ZipMember) -> bytes:
+    fields = _unix_fields(member.mtime_ns // 1_000_000_000, member.uid, member.gid)
+    return fields + _aes_field(member) if member.is_encrypted else fields
 
 
 def descriptor(member: ZipMember) -> bytes:
     """What stands after the content of a member whose header did not know its sizes."""
     return struct.pack("<IIQQ", DESCRIPTOR_SIGNATURE, member.crc, member.stored_size, member.size)
-
-
-def central_header(member: ZipMember, offset: int) -> bytes:
-    """A member's entry in the central directory; its local header is at ``offset``."""
-    zip64 = b"".join(
-        number.to_bytes(8, "little") for number in (member.size, member.stored_size, offset) if number >= LIMIT
-    )
-    is_large = bool(zip64) or member.has_descriptor or member.is_wide
-    if zip64:
-        zip64 = struct.pack("<HH", 1, len(zip64)) + zip64
-    extra = zip64 + _unix_fields(member) + _aes_field(member)
-    time_, date = _dos_time(member.mtime_ns // 1_000_000_000)
-    attributes = (_TYPE_BITS[member.kind] | member.mode) << 16
-    if member.kind is EntryKind.DIRECTORY:
-        attributes |= _MS_DIRECTORY
-    return (
-        CENTRAL.pack(
-            CENTRAL_SIGNATURE,
-            _MADE_BY_UNIX,
-            _version(member, is_large),
-            _flags(member),
-            _AES_METHOD if member.is_encrypted else member.method,
-            time_,
-            date,
-            member.crc,
-            min(member.stored_size, LIMIT),
-            min(member.size, LIMIT),
-            len(member.name),
-            len(extra),
-            0,
-            0,
-            0,
-            attributes,
-            min(offset, LIMIT),
-        )
-        + member.name
-        + extra
-    )
 
 
 _VERSION_AT: Final = 6
@@ -185,7 +183,7 @@ def end_records(count: int, directory_size: int, directory_offset: int) -> bytes
         records = ZIP64_END.pack(
             ZIP64_END_SIGNATURE,
             size,
-            _MADE_BY_UNIX,
+            _MADE_BY,
             _ZIP64,
             0,
             0,
@@ -199,12 +197,6 @@ def end_records(count: int, directory_size: int, directory_offset: int) -> bytes
     return records + END.pack(
         END_SIGNATURE, 0, 0, counted, counted, min(directory_size, LIMIT), min(directory_offset, LIMIT), 0
     )
-
-
-def _version(member: ZipMember, is_large: bool) -> int:
-    if member.is_encrypted:
-        return _AES
-    return _ZIP64 if is_large else _PLAIN
 
 
 def _flags(member: ZipMember) -> int:
@@ -224,12 +216,8 @@ def _is_utf8(name: bytes) -> bool:
     return True
 
 
-def _unix_fields(member: ZipMember) -> bytes:
-    return _cached_unix_fields(member.mtime_ns // 1_000_000_000, member.uid, member.gid)
-
-
 @functools.lru_cache(maxsize=256)
-def _cached_unix_fields(mtime: int, uid: int, gid: int) -> bytes:
+def _unix_fields(mtime: int, uid: int, gid: int) -> bytes:
     """The time in seconds and the numbers of the owner, as far as the fields can hold them."""
     fields = _UT.pack(0x5455, 5, 1, mtime) if -(1 << 31) <= mtime < 1 << 31 else b""
     if 0 <= uid <= _LARGEST_ID and 0 <= gid <= _LARGEST_ID:
@@ -239,7 +227,7 @@ def _cached_unix_fields(mtime: int, uid: int, gid: int) -> bytes:
 
 def _aes_field(member: ZipMember) -> bytes:
     """WinZip's field: AE-2 (no checksum beside the authentication), AES-256, and how the content is compressed."""
-    return struct.pack("<HHH2sBH", _AES_FIELD, 7, 2, b"AE", 3, member.method) if member.is_encrypted else b""
+    return struct.pack("<HHH2sBH", _AES_FIELD, 7, 2, b"AE", 3, member.method)
 
 
 @functools.lru_cache(maxsize=256)

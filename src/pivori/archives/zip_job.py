@@ -73,6 +73,20 @@ class ZipJob:
         return _Pieces(self)
 
 
+def verify_password(descriptor: int, archive: str, wanted: Wanted, password: bytes) -> None:
+    """Try a password on a member with AES, as far as two bytes tell. Raises WrongArchivePassword."""
+    if wanted.aes is None:
+        return
+    header = os.pread(descriptor, LOCAL.size, wanted.offset)
+    if len(header) < LOCAL.size:
+        return
+    fields = LOCAL.unpack(header)
+    length = header_bytes(wanted.aes.strength)
+    start = os.pread(descriptor, length, wanted.offset + LOCAL.size + fields[9] + fields[10])
+    if len(start) == length and AesCipher(password, start[:-2], wanted.aes.strength).header != start:
+        raise WrongArchivePassword(archive=archive)
+
+
 class _Pieces(Iterator[Piece]):
     """Gives the pieces of a job. An error of one member leaves the others readable."""
 
@@ -83,6 +97,7 @@ class _Pieces(Iterator[Piece]):
         self._end = max(wanted.limit for wanted in job.wanted) if job.wanted else 0
         self._window = memoryview(b"")
         self._window_at = 0
+        self._descriptor = -1
         self._descriptor = os.open(job.path, os.O_RDONLY | os.O_CLOEXEC)
         status = os.fstat(self._descriptor)
         if (status.st_dev, status.st_ino) != job.identity:

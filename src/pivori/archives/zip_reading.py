@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +13,9 @@ from pivori.archives.container import (
     PasswordNeeded,
     ReadJob,
 )
-from pivori.archives.zip_directory import read_directory
-from pivori.archives.zip_job import Wanted, ZipJob, is_readable_here
+from pivori.archives.zip_directory import Located, read_directory
+from pivori.archives.zip_foreign import ForeignZipJob
+from pivori.archives.zip_job import Wanted, ZipJob, is_readable_here, verify_password
 from pivori.entries import EntryKind
 from pivori.translation import N_
 
@@ -28,6 +30,7 @@ def open_zip(path: Path, *, password: str | None = None) -> "ZipArchive":
     """Open a zip. Raises NotAnArchive, ArchiveDamaged, PasswordNeeded, WrongArchivePassword, OSError."""
     archive = ZipArchive(path, password)
     try:
+        archive.check_password()
         archive.fill_targets()
     except BaseException:
         archive.__exit__()
@@ -59,9 +62,19 @@ class ZipArchive:
     def __exit__(self, *error: object) -> None:
         os.close(self._descriptor)
 
+    def check_password(self) -> None:
+        """Try a password that was given on one member. Raises WrongArchivePassword."""
+        located = next((located for located in self._located if located.aes is not None), None)
+        if self._password is not None and located is not None:
+            verify_password(self._descriptor, self._path, Wanted.of(located), self._password)
+
     def fill_targets(self) -> None:
-        """Put the targets of the symbolic links, which are their content, into the members."""
-        links = [member for member in self.members if member.kind is EntryKind.SYMLINK]
+        """Put the targets of the symbolic links, which are their content, into the members that can be read."""
+        links = [
+            member
+            for member in self.members
+            if member.kind is EntryKind.SYMLINK and not (member.is_encrypted and self._password is None)
+        ]
         if links:
             members = list(self.members)
             for member in links:
@@ -79,24 +92,41 @@ class ZipArchive:
         return b"".join(piece.content for job in self.jobs([member.number]) for piece in job.pieces())
 
     def jobs(self, wanted: Collection[int] | None = None) -> Iterator[ReadJob]:
-        """Jobs of about 8 MiB, or of one large member, in the order in which the members lie in the file."""
+        """Jobs of about 8 MiB, or of one large member, in the order in which the members lie in the file.
+
+        Raises PasswordNeeded.
+        """
         if wanted is None:
             chosen = [located for located in self._located if located.member.kind is EntryKind.FILE]
         else:
-            chosen = [self._located[number] for number in sorted(wanted)]
+            chosen = [self._located[number] for number in wanted]
         if self._password is None and any(located.member.is_encrypted for located in chosen):
             raise PasswordNeeded(archive=self._path)
-        chosen.sort(key=lambda located: located.offset)
+        chosen.sort(key=attrgetter("offset"))
+        yield from self._parallel_jobs([located for located in chosen if is_readable_here(located)])
+        foreign = [located for located in chosen if not is_readable_here(located)]
+        for has_aes in (False, True):
+            group = [located.member for located in foreign if (located.aes is not None) == has_aes]
+            if group:
+                yield ForeignZipJob(
+                    path=self._path,
+                    identity=self._identity,
+                    numbers=[member.number for member in group],
+                    weight=sum(member.size for member in group),
+                    has_aes=has_aes,
+                    password=self._password,
+                )
+
+    def _parallel_jobs(self, chosen: list[Located]) -> Iterator[ZipJob]:
         batch: list[Wanted] = []
         weight = 0
         for located in chosen:
-            if not is_readable_here(located):
-                continue
-            if batch and (weight + located.member.size > _JOB_BYTES or len(batch) >= _JOB_MEMBERS):
+            size = located.member.size
+            if batch and (weight + size > _JOB_BYTES or len(batch) >= _JOB_MEMBERS):
                 yield self._job(batch, weight)
                 batch, weight = [], 0
             batch.append(Wanted.of(located))
-            weight += located.member.size
+            weight += size
         if batch:
             yield self._job(batch, weight)
 

@@ -12,12 +12,12 @@ from pivori.archives.source_files import Item
 from pivori.archives.zip_aes import AesCipher, new_cipher
 from pivori.archives.zip_format import (
     DEFLATED,
+    LIMIT,
     STORED,
     ZipMember,
-    central_header,
     descriptor,
     end_records,
-    local_header,
+    headers,
     place_header,
 )
 from pivori.entries import EntryKind
@@ -78,12 +78,12 @@ class ZipPacker:
                 stored = b"".join((cipher.header, cipher.encrypt(stored), cipher.mac()))
                 member.is_encrypted, member.crc = True, 0
             member.stored_size = len(stored)
-        offset = len(self._content)
-        self._content += local_header(member)
-        self._content += stored
+        local, central = headers(member)
         self._marks.append(len(self._headers))
-        self._marks.append(offset)
-        self._headers += central_header(member, 0)
+        self._marks.append(len(self._content))
+        self._content += local
+        self._content += stored
+        self._headers += central
 
     def finish(self) -> tuple[bytes, Directory]:
         """The run and its directory."""
@@ -137,10 +137,10 @@ class _ZipSink:
         member.method = DEFLATED if is_packed else STORED
         member.size = size
         member.has_descriptor = not self._out.can_go_back
-        member.is_wide = size >= 0xFFFFFFFF - (0xFFFFFFFF >> 8)
+        member.is_wide = size >= LIMIT - (LIMIT >> 8)
         member.is_encrypted = self._password is not None
         self._member, self._offset = member, self._out.position
-        self._out.write(local_header(member))
+        self._out.write(headers(member)[0])
         self._start = self._out.position
         self._cipher = None
         if self._password is not None:
@@ -159,12 +159,13 @@ class _ZipSink:
         member.size = size
         member.crc = 0 if member.is_encrypted else crc
         member.stored_size = self._out.position - self._start
+        local, central = headers(member)
         if member.has_descriptor:
             self._out.write(descriptor(member))
         else:
-            self._out.write_at(self._offset, local_header(member))
+            self._out.write_at(self._offset, local)
         self._last = len(self._directory)
-        self._directory += central_header(member, self._offset)
+        self._directory += place_header(central, self._offset)
         self._count += 1
 
     def take_back(self) -> bool:
