@@ -163,7 +163,8 @@ def check_archive(opened: Opened) -> None:
     by_name = {manifest.name_of(entry): entry for entry in manifest.entries if entry.path}
     check_against_manifest(archive, opened.members, by_name)
     for name, entry in by_name.items():
-        if name not in opened.members:
+        # Of a directory or a FIFO the manifest has all there is; not every container has a member for it.
+        if name not in opened.members and entry.kind in (EntryKind.FILE, EntryKind.SYMLINK):
             shown = entry.path.decode(errors="backslashreplace")
             raise ArchiveDamaged(archive=archive, reason=Phrase(_MISSING, member=shown))
 
