@@ -80,7 +80,16 @@ def everything(root: Path) -> None:
         file.seek(4 << 20)
         file.write(b"in the middle")
     raw = os.fsencode(root)
-    for name in (b"caf\xe9", b"line\nbreak", b"back\\slash", "Ünïcödé".encode(), b"\\xe9", b" spaces ", b"dot.", b"-dash"):
+    for name in (
+        b"caf\xe9",
+        b"line\nbreak",
+        b"back\\slash",
+        "Ünïcödé".encode(),
+        b"\\xe9",
+        b" spaces ",
+        b"dot.",
+        b"-dash",
+    ):
         with open(os.path.join(raw, name), "wb") as file:
             file.write(name)
     os.mkdir(os.path.join(raw, b"d\xff"))

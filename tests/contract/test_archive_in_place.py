@@ -109,9 +109,7 @@ def test_put_back_when_a_rename_fails(
 
 
 @pytest.mark.parametrize("failing", range(1, 7))
-def test_put_back_of_several_parts(
-    tmp_path: Path, live: Path, failing: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_put_back_of_several_parts(tmp_path: Path, live: Path, failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before = picture(live)
     real, count = os.rename, 0
 

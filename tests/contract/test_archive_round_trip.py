@@ -236,5 +236,3 @@ def test_required_paths(tmp_path: Path, tree: Path) -> None:
         (FindingKind.REQUIRED, b"missing"),
         (FindingKind.REQUIRED, b"empty directory"),
     ]
-
-

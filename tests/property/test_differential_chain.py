@@ -16,7 +16,19 @@ NAMES = st.sampled_from(["a", "b", "c", "d/e", "d/f", "d/g/h", "i/j"])
 EDITS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["write", "append", "touch", "remove", "mode", "rename", "link", "symlink", "directory", "attribute", "swap"]
+            [
+                "write",
+                "append",
+                "touch",
+                "remove",
+                "mode",
+                "rename",
+                "link",
+                "symlink",
+                "directory",
+                "attribute",
+                "swap",
+            ]
         ),
         NAMES,
         NAMES,

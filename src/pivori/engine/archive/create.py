@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from msgspec import structs
+
 from pivori.archives.checksum import file_digest
 from pivori.archives.container import ArchiveDamaged, ArchiveFormat, Captured, Effort, WriteRequest
 from pivori.archives.formats import WRITERS
@@ -230,8 +232,12 @@ class _Writing:
             base=plan.base,
             # What vanished since it was listed is gone from the tree, whatever the base has.
             deleted=sorted({*plan.deleted, *(path for path in captured.vanished if plan.base is not None)} - there),
-            omitted=plan.omitted,
-            not_captured=[*plan.listing.not_captured, *captured.not_captured, *lost],
+            # Reasons may be phrases that can be translated; a manifest has their text.
+            omitted=[structs.replace(each, evidence=str.__str__(each.evidence)) for each in plan.omitted],
+            not_captured=[
+                structs.replace(each, reason=str.__str__(each.reason))
+                for each in (*plan.listing.not_captured, *captured.not_captured, *lost)
+            ],
             names={path: name for path, name in plan.listing.names.items() if path in there} or None,
         )
         return encode(self._manifest)
