@@ -100,7 +100,8 @@ class WriteRequest:
     entry with ``hard_link`` follows the one it names. ``documents`` are further members with their content, below
     ``.pivori/``.
     ``manifest`` is called once, when everything else is in, and gives the content of the last member.
-    ``names`` gives an entry's member name where it differs from its path.
+    ``names`` gives an entry's member name where it differs from its path. ``workspace`` is a directory for the
+    temporary files of formats that need some.
     """
 
     root: Path
@@ -108,6 +109,7 @@ class WriteRequest:
     documents: Mapping[bytes, bytes]
     manifest: Callable[[Captured], bytes]
     names: Mapping[bytes, bytes] = field(default_factory=dict)
+    workspace: Path | None = None
     effort: Effort = Effort.NORMAL
     password: str | None = field(default=None, repr=False)
     workers: int = 1

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from pivori.archives.container import ArchiveDamaged, ArchiveFormat, NotAnArchive, OpenArchive, Opener, WriteArchive
+from pivori.archives.seven_zip_reading import open_seven_zip
+from pivori.archives.seven_zip_writing import write_seven_zip
 from pivori.archives.tar_reading import open_tar
 from pivori.archives.tar_writing import write_tar
 from pivori.archives.zip_reading import open_zip
@@ -13,12 +15,14 @@ from pivori.translation import N_
 
 WRITERS: Final[Mapping[ArchiveFormat, WriteArchive]] = {
     ArchiveFormat.ZIP: write_zip,
+    ArchiveFormat.SEVEN_ZIP: write_seven_zip,
     ArchiveFormat.TAR_ZST: write_tar,
 }
 
 _OPENERS: Final[tuple[tuple[int, bytes, Opener], ...]] = (
     (0, b"PK\x03\x04", open_zip),
     (0, b"PK\x05\x06", open_zip),
+    (0, b"7z\xbc\xaf\x27\x1c", open_seven_zip),
     (0, b"\x28\xb5\x2f\xfd", open_tar),
     (0, b"\x1f\x8b", open_tar),
     (0, b"\xfd7zXZ\0", open_tar),

@@ -5,6 +5,7 @@ Devices are reported as not captured, sockets pass silently as they do in snapsh
 """
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ _KINDS: Final = {
     stat.S_IFIFO: EntryKind.FIFO,
 }
 _DEVICE: Final = N_("it is a device")
+_AWKWARD: Final = re.compile(r"[\x00-\x1f\x7f\\\udc80-\udcff]")
 
 
 class NotADirectoryToArchive(PivoriError):
@@ -218,14 +220,15 @@ def join_hard_links(entries: Iterable[Entry], linked: set[bytes]) -> list[Entry]
 
 
 def _member_name(name: bytes, taken: set[bytes], *, is_top: bool) -> bytes:
-    """The name of a member in its directory; ``taken`` are the names there, and the new one is added."""
-    try:
-        name.decode()
-        if not (is_top and name == FOLDER):
-            return name
-        candidate = name
-    except UnicodeDecodeError:
-        candidate = name.decode("utf-8", "backslashreplace").encode()
+    """The name of a member in its directory; ``taken`` are the names there, and the new one is added.
+
+    What a name cannot have everywhere is written as ``%XX``: bytes that are no UTF-8, a backslash (to other systems it
+    is a slash), control characters.
+    """
+    text = name.decode("utf-8", "surrogateescape")
+    candidate = _AWKWARD.sub(lambda found: f"%{ord(found[0]) & 0xFF:02X}", text).encode()
+    if candidate == name and not (is_top and name == FOLDER):
+        return name
     while candidate in taken or (is_top and candidate == FOLDER):
         candidate += b"~"
     taken.add(candidate)

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from pivori.archives.checksum import checksum_line, checksum_path
+from pivori.archives.workspace import PARTIAL, remove_leftovers
 from pivori.errors import PivoriError
 from pivori.translation import N_
 
-PARTIAL: Final = ".partial"
 _TRIES: Final = 100
 
 
@@ -59,21 +59,6 @@ def prepare_directory(directory: Path) -> None:
         raise DestinationUnwritable(directory=str(directory), reason=error.strerror or str(error)) from None
     if not os.access(directory, os.W_OK | os.X_OK):
         raise DestinationUnwritable(directory=str(directory), reason=os.strerror(errno.EACCES))
-
-
-def remove_leftovers(directory: Path) -> list[Path]:
-    """Remove the temporary files of runs that are no more; returns what was removed."""
-    removed = []
-    for path in sorted(directory.glob(f".*{PARTIAL}")):
-        with suppress(OSError):
-            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-                removed.append(path)
-            finally:
-                os.close(descriptor)
-    return removed
 
 
 class NewArchive:

@@ -9,11 +9,12 @@ from typing import Final
 from pivori.archives.checksum import SUFFIX
 from pivori.archives.manifest import Omission, as_text
 from pivori.archives.naming import parse_name
+from pivori.archives.workspace import PARTIAL
 from pivori.engine.archive.create import ArchivePlan
 from pivori.engine.archive.differential import BaseArchive, differences
 from pivori.engine.archive.history import Estimate
 from pivori.engine.archive.listing import Exclusion, Listing, list_tree
-from pivori.engine.archive.placing import PARTIAL, NoSpaceForArchive, free_bytes
+from pivori.engine.archive.placing import NoSpaceForArchive, free_bytes
 from pivori.translation import N_
 
 OWN_ARCHIVES: Final = "own-archives"
