@@ -143,7 +143,7 @@ def test_import_and_export(pivori: Pivori, tree: Path, backups: Path, tmp_path: 
         file.writestr("services/auth/main.py", "print(1)")
     pivori("archive", "import", backups)
     snapshots = pivori.json("snapshots")
-    assert [each["time"][:10] for each in snapshots][0] == "2024-01-01"
+    assert snapshots[0]["time"].startswith("2024-01-01")
     assert [sorted(tag.partition(":")[0] for tag in each["tags"]) for each in snapshots] == [
         ["archive", "complete"],
         ["archive", "complete"],

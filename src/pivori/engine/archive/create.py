@@ -84,7 +84,8 @@ class CreateRequest:
     """How to write an archive.
 
     ``seal`` puts an envelope around what is written to the stream it gives; closing that stream ends the envelope.
-    ``keys`` open the archive again for the test; without ``test`` it is not read back.
+    ``keys`` open the archive again for the test; without ``test`` it is not read back. ``workspace`` is a directory for
+    temporary files.
     """
 
     plan: ArchivePlan
@@ -98,6 +99,7 @@ class CreateRequest:
     seal: Callable[[BinaryIO], BinaryIO] | None = None
     keys: Keys = field(default_factory=Keys)
     test: bool = True
+    workspace: Path | None = None
     workers: int = 1
 
 
@@ -204,6 +206,7 @@ class _Writing:
                 names=plan.listing.names,
                 effort=request.effort,
                 password=request.password,
+                workspace=request.workspace,
                 workers=request.workers,
             ),
             sealed,

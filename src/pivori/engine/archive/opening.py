@@ -106,12 +106,24 @@ def open_archive(path: Path, keys: Keys = NO_KEYS, *, checked: bool = True) -> I
             if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             plain = stack.enter_context(keys.unsealed(path))
+            stack.enter_context(_named(plain, path))
             opened = _opened(path, status, stack.enter_context(_container(plain, path, keys)))
         except OSError as error:
             raise ArchiveUnreadable(archive=str(path), reason=error.strerror or str(error)) from None
         if checked:
             check_archive(opened)
         yield opened
+
+
+@contextmanager
+def _named(plain: Path, path: Path) -> Iterator[None]:
+    """Let errors about what was inside an envelope speak of the archive."""
+    try:
+        yield
+    except PivoriError as error:
+        if error.details.get("archive") == str(plain):
+            error.details["archive"] = str(path)
+        raise
 
 
 @contextmanager
