@@ -1,15 +1,13 @@
 """What the commands on archives have in common: the directory, the passwords, the history."""
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pivori.archives.envelopes import unsealed
 from pivori.cli.session import Session
 from pivori.engine.archive.history import History, Operation, Outcome, Run
 from pivori.engine.archive.opening import Keys
@@ -22,23 +20,14 @@ from pivori.translation import _
 class ArchiveKeys:
     """The password of archives, found or asked for when it is first needed, and kept for the run."""
 
-    def __init__(self, session: Session, choices: ArchivePasswordChoices, identities: Sequence[Path]) -> None:
+    def __init__(self, session: Session, choices: ArchivePasswordChoices) -> None:
         self._session = session
         self._choices = choices
-        self._identities = identities
         self._asked: Secret | None = None
 
     def keys(self) -> Keys:
         """What opens archives that exist."""
-        return Keys(password=self._existing, unsealed=self._unsealed)
-
-    @property
-    def has_identity(self) -> bool:
-        """Whether what is sealed for recipients can be opened here, perhaps."""
-        return bool(self._identities)
-
-    def _unsealed(self, path: Path) -> AbstractContextManager[Path]:
-        return unsealed(path, password=self._existing, identities=self._identities)
+        return Keys(password=self._existing)
 
     def new_password(self) -> Secret:
         """The password of a new archive; a person types it twice. Raises NoPassword and what its place raises."""
@@ -80,13 +69,9 @@ def archive_key_options(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar=_("SERVICE/NAME"),
         help=_("Take the archive's password from the desktop's keyring."),
     )
-    @click.option(
-        "--identity", multiple=True, metavar=_("FILE"), help=_("Open archives for age recipients with this key.")
-    )
     @wraps(function)
     def call(
         *arguments: Any,
-        identity: tuple[str, ...],
         archive_password_file: str | None,
         archive_password_command: str | None,
         archive_password_keyring: str | None,
@@ -96,9 +81,7 @@ def archive_key_options(function: Callable[..., Any]) -> Callable[..., Any]:
             file=archive_password_file, command=archive_password_command, keyring=archive_password_keyring
         )
         session: Session = arguments[0]
-        return function(
-            *arguments, keys=ArchiveKeys(session, choices, [absolute(name) for name in identity]), **parameters
-        )
+        return function(*arguments, keys=ArchiveKeys(session, choices), **parameters)
 
     return call
 

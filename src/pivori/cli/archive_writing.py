@@ -83,11 +83,11 @@ def _with_progress(
         return act(emit)
 
 
-def free_name(directory: Path, request: CreateRequest, envelope: str = "") -> Path:
+def free_name(directory: Path, request: CreateRequest) -> Path:
     """The path of the new archive; a second later where another one has the name."""
     time = request.created
     while True:
-        path = directory / archive_name(request.plan.strategy, time, request.format, envelope)
+        path = directory / archive_name(request.plan.strategy, time, request.format)
         if not os.path.lexists(path) and not os.path.lexists(path.with_name(f".{path.name}.partial")):
             return path
         time += timedelta(seconds=1)
@@ -151,12 +151,7 @@ def _tell(outcome: CreateOutcome, request: CreateRequest, seconds: float, output
             outcome.failures,
         )
         output.warn(text.format(count=show_number(outcome.failures)), name="incomplete", count=outcome.failures)
-    if outcome.tested:
-        output.result(_("Archive {path} written, read back and compared.").format(path=outcome.path))
-    else:
-        output.result(
-            _("Archive {path} written. This machine cannot open it, so it was not read back.").format(path=outcome.path)
-        )
+    output.result(_("Archive {path} written, read back and compared.").format(path=outcome.path))
 
 
 def tell_difference(plan: ArchivePlan, output: Output) -> None:

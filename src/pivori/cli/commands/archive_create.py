@@ -13,7 +13,6 @@ import click
 
 from pivori import __version__
 from pivori.archives.container import ArchiveFormat, Effort
-from pivori.archives.envelopes import Envelope, age_seal, gpg_seal, read_recipients
 from pivori.cli.archive_options import (
     ArchiveKeys,
     absolute,
@@ -38,7 +37,6 @@ from pivori.engine.exclusion import CACHE_DIRECTORY_TAG, Exclusion, Marker
 from pivori.engine.patterns import read_pattern_file
 from pivori.engine.smart import SmartPlan, plan_smart
 from pivori.engine.strategies import STRATEGIES, Strategy, StrategyName
-from pivori.settings.resolve import ConflictingOptions
 from pivori.translation import _, ngettext
 
 
@@ -53,7 +51,6 @@ class Options:
     output: str | None
     stdout: bool
     encrypt: str | None
-    recipient: tuple[str, ...]
     base: str | None
     exclude: tuple[str, ...]
     exclude_file: tuple[str, ...]
@@ -104,14 +101,8 @@ class Options:
 @click.option("--stdout", is_flag=True, help=_("The same as `--output -`."))
 @click.option(
     "--encrypt",
-    type=click.Choice(["gpg", "aes", "7z"]),
-    help=_("Encrypt with a password: inside GPG (AES-256), as a zip with AES-256, or as a 7z with encrypted names."),
-)
-@click.option(
-    "--recipient",
-    multiple=True,
-    metavar=_("KEY|FILE"),
-    help=_("Encrypt for these age recipients: only their keys open it, not this machine."),
+    type=click.Choice(["aes", "7z"]),
+    help=_("Encrypt with a password: a zip with AES-256, or a 7z whose names are encrypted too."),
 )
 @click.option("--base", metavar=_("FILE"), help=_("The archive that a differential one is relative to."))
 @click.option(
@@ -181,7 +172,7 @@ class _Creation:
         if options.streams:
             return stream_and_tell(self._session, request)
         check_space(plan, self._directory, known)
-        path = self._file or free_name(self._directory, request, _envelope(options))
+        path = self._file or free_name(self._directory, request)
         return write_and_tell(self._session, request, path, self._started)
 
     def _smart(self) -> SmartPlan | None:
@@ -225,13 +216,7 @@ class _Creation:
         )
 
     def _request(self, plan: ArchivePlan) -> CreateRequest:
-        options, keys = self._options, self._keys
-        password = keys.new_password().reveal() if options.encrypt else None
-        seal = None
-        if options.recipient:
-            seal = age_seal(read_recipients(options.recipient))
-        elif options.encrypt == Envelope.GPG and password is not None:
-            seal, password = gpg_seal(password), None
+        password = self._keys.new_password().reveal() if self._options.encrypt else None
         return CreateRequest(
             plan=plan,
             id=secrets.token_hex(16),
@@ -241,11 +226,7 @@ class _Creation:
             format=self._format,
             effort=self._strategy.effort,
             password=password,
-            seal=seal,
-            keys=keys.keys(),
-            # What is for recipients cannot be read here, unless this machine happens to have one of their keys.
-            test=not options.recipient or keys.has_identity,
-            workspace=None if options.streams else self._directory,
+            keys=self._keys.keys(),
             workers=workers(),
         )
 
@@ -253,11 +234,10 @@ class _Creation:
 def _format(options: Options, strategy: Strategy, file: Path | None) -> ArchiveFormat:
     """The format that was asked for, or that fits the file's name, the encryption or the strategy."""
     wanted = {"aes": ArchiveFormat.ZIP, "7z": ArchiveFormat.SEVEN_ZIP}.get(options.encrypt or "")
-    named = _format_of(file, _envelope(options)) if file is not None else None
     if options.format is not None:
         chosen = ArchiveFormat(options.format)
-    elif named is not None:
-        chosen = named
+    elif file is not None and any(file.name.endswith(f".{each}") for each in ArchiveFormat):
+        chosen = next(each for each in ArchiveFormat if file.name.endswith(f".{each}"))
     else:
         chosen = wanted or (
             ArchiveFormat.TAR_ZST if options.streams and strategy.effort is Effort.SMALLEST else strategy.archive_format
@@ -269,21 +249,6 @@ def _format(options: Options, strategy: Strategy, file: Path | None) -> ArchiveF
         reason = _("A 7z file cannot be written to standard output; choose zip or tar.zst.")
         raise UsageError(reason=reason, command="pivori archive create")
     return chosen
-
-
-def _envelope(options: Options) -> str:
-    """The envelope that was asked for; empty for none. Raises ConflictingOptions."""
-    if options.recipient and options.encrypt:
-        raise ConflictingOptions(first="--encrypt", second="--recipient")
-    if options.recipient:
-        return Envelope.AGE.value
-    return Envelope.GPG.value if options.encrypt == Envelope.GPG else ""
-
-
-def _format_of(file: Path, envelope: str) -> ArchiveFormat | None:
-    """The format that a file's name asks for."""
-    name = file.name.removesuffix(f".{envelope}")
-    return next((each for each in ArchiveFormat if name.endswith(f".{each}")), None)
 
 
 def _refuse_terminal(output: Output) -> None:
