@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from msgspec import structs
+
 from pivori.archives.checksum import file_digest
 from pivori.archives.container import ArchiveDamaged, ArchiveFormat, Captured, Effort, WriteRequest
 from pivori.archives.formats import WRITERS
@@ -82,8 +84,8 @@ class CreateRequest:
     """How to write an archive.
 
     ``seal`` puts an envelope around what is written to the stream it gives; closing that stream ends the envelope,
-    whose ending ``envelope`` is.
-    ``keys`` open the archive again for the test; without ``test`` it is not read back.
+    whose ending ``envelope`` is. ``keys`` open the archive again for the test; without ``test`` it is not read back.
+    ``workspace`` is a directory for temporary files, beside the archive when it is not given.
     """
 
     plan: ArchivePlan
@@ -98,6 +100,7 @@ class CreateRequest:
     envelope: str = ""
     keys: Keys = field(default_factory=Keys)
     test: bool = True
+    workspace: Path | None = None
     workers: int = 1
 
 
@@ -121,8 +124,7 @@ def create_archive(request: CreateRequest, path: Path, emit: Callable[[Event], N
     """
     try:
         with NewArchive(path) as new:
-            writing = _Writing(request, emit, workspace=path.parent)
-            manifest = writing.write(new.file)
+            manifest = _Writing(replace(request, workspace=request.workspace or path.parent), emit).write(new.file)
             new.file.flush()
             digest = _Digest(new.partial)
             tested = request.test and _test(request, new.partial, emit)
@@ -183,10 +185,9 @@ class _Digest:
 class _Writing:
     """One archive being written."""
 
-    def __init__(self, request: CreateRequest, emit: Callable[[Event], None], *, workspace: Path | None = None) -> None:
+    def __init__(self, request: CreateRequest, emit: Callable[[Event], None]) -> None:
         self._request = request
         self._emit = emit
-        self._workspace = workspace
         self._manifest: Manifest | None = None
 
     def write(self, out: BinaryIO) -> Manifest:
@@ -203,9 +204,9 @@ class _Writing:
                 documents=plan.documents,
                 manifest=self._document,
                 names=plan.listing.names,
-                workspace=self._workspace,
                 effort=request.effort,
                 password=request.password,
+                workspace=request.workspace,
                 workers=request.workers,
             ),
             sealed,
@@ -234,8 +235,12 @@ class _Writing:
             base=plan.base,
             # What vanished since it was listed is gone from the tree, whatever the base has.
             deleted=sorted({*plan.deleted, *(path for path in captured.vanished if plan.base is not None)} - there),
-            omitted=plan.omitted,
-            not_captured=[*plan.listing.not_captured, *captured.not_captured, *lost],
+            # Reasons may be phrases that can be translated; a manifest has their text.
+            omitted=[structs.replace(each, evidence=str.__str__(each.evidence)) for each in plan.omitted],
+            not_captured=[
+                structs.replace(each, reason=str.__str__(each.reason))
+                for each in (*plan.listing.not_captured, *captured.not_captured, *lost)
+            ],
             names={path: name for path, name in plan.listing.names.items() if path in there} or None,
         )
         return encode(self._manifest)
