@@ -16,9 +16,10 @@ class Entry(NamedTuple):
 DAILY = N_("Daily use")
 LOOKING = N_("Looking inside")
 UPKEEP = N_("Upkeep")
+PORTABLE = N_("Portable archives")
 ACCESS = N_("Keys and access")
 
-SECTIONS = (DAILY, LOOKING, UPKEEP, ACCESS)
+SECTIONS = (DAILY, LOOKING, PORTABLE, UPKEEP, ACCESS)
 
 TABLE: dict[str, Entry] = {
     "backup": Entry("backup", DAILY, N_("Save files and folders in a new snapshot.")),
@@ -31,6 +32,7 @@ TABLE: dict[str, Entry] = {
     "dump": Entry("dump", LOOKING, N_("Write a file of a snapshot to standard output.")),
     "mount": Entry("mount", LOOKING, N_("Browse the snapshots as a read-only folder.")),
     "stats": Entry("stats", LOOKING, N_("Say how much is stored, and how well it is packed.")),
+    "archive": Entry("archive", PORTABLE, N_("Make, check and restore files that open without this program.")),
     "forget": Entry("forget", UPKEEP, N_("Remove snapshots that a policy no longer keeps.")),
     "prune": Entry("prune", UPKEEP, N_("Free the space that no snapshot needs.")),
     "copy": Entry("copy", UPKEEP, N_("Copy snapshots to a second repository.")),

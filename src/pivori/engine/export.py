@@ -9,9 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from pivori.engine.listing import Entry, walk
-from pivori.engine.read_ahead import read_ahead
-from pivori.engine.tar_format import (
+from pivori.archives.tar_format import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
     DIRECTORY,
@@ -24,6 +22,8 @@ from pivori.engine.tar_format import (
     padding,
     trailer,
 )
+from pivori.engine.listing import Entry, walk
+from pivori.engine.read_ahead import read_ahead
 from pivori.errors import PivoriError
 from pivori.repository import BlobId, BlobKind, BlobMissing, Node, Repository, link_target, parse_time, unix_mode
 from pivori.translation import N_

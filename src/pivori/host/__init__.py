@@ -11,13 +11,17 @@ from pivori.host.memory import collect_rarely, forbid_core_dumps, keep_large_buf
 from pivori.host.owners import group_name, user_name
 from pivori.host.problem import Problem
 from pivori.host.process import (
+    Captured,
     CommandNotStarted,
     PasswordCommandFailed,
     ProcessIdentity,
     StreamingProcess,
     available_processors,
     capture_first_line,
+    capture_output,
     is_alive,
+    run_command_line,
+    run_to_end,
     run_to_stream,
 )
 from pivori.host.process_mark import ProcessMark, booted_ns
@@ -26,6 +30,7 @@ from pivori.host.sparse import write_sparse
 from pivori.host.target import TargetReplaced, TargetTree
 
 __all__ = [
+    "Captured",
     "CommandNotStarted",
     "Entry",
     "PasswordCommandFailed",
@@ -39,6 +44,7 @@ __all__ = [
     "available_processors",
     "booted_ns",
     "capture_first_line",
+    "capture_output",
     "collect_rarely",
     "copy_range",
     "find_entries",
@@ -48,6 +54,8 @@ __all__ = [
     "keep_large_buffers",
     "read_attributes",
     "read_directory",
+    "run_command_line",
+    "run_to_end",
     "run_to_stream",
     "same_device",
     "user_name",

@@ -1,18 +1,23 @@
-"""Other programs, and this process among them. The only module that starts programs; never through a shell."""
+"""Other programs, and this process among them. The only module that starts programs.
+
+Never through a shell, but for the command lines that the user wrote for one (:func:`run_command_line`).
+"""
 
 import contextlib
 import errno
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, NamedTuple, Self, cast
 
 from pivori.errors import PivoriError
 from pivori.host.owners import user_name
@@ -195,6 +200,156 @@ def capture_first_line(command_line: str | Sequence[str], *, timeout: float) -> 
     if not line:
         raise PasswordCommandSilent(command=command[0])
     return line
+
+
+class Captured(NamedTuple):
+    """What a program said. ``status`` is None when it was stopped: it took too long, or printed too much."""
+
+    status: int | None
+    output: bytes
+    errors: str
+
+
+def capture_output(
+    command: Sequence[str | bytes],
+    *,
+    timeout: float,
+    most: int,
+    stdin: bytes = b"",
+    variables: Mapping[str, str | None] | None = None,
+) -> Captured:
+    """Run a program to its end and take what it prints, up to ``most`` bytes and for ``timeout`` seconds.
+
+    ``variables`` are set in its environment, those that are None are taken out. It has no terminal; when it is
+    stopped, so is everything it started. Raises CommandNotStarted.
+    """
+    process = _start_apart(command, variables=variables, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    tail = bytearray()
+    threads: list[threading.Thread] = [
+        threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True),
+        threading.Thread(target=_keep_tail, args=(process.stderr, tail), daemon=True),
+    ]
+    late = threading.Event()
+    timer = threading.Timer(timeout, _stop_late, (process, late))
+    timer.daemon = True
+    try:
+        for thread in (*threads, timer):
+            thread.start()
+        output = _read_up_to(cast("IO[bytes]", process.stdout), most)
+        if output is None:
+            _kill_group(process)
+        status = process.wait()
+    finally:
+        timer.cancel()
+        _kill_group(process)
+        for thread in threads:
+            thread.join(_PATIENCE)
+        cast("IO[bytes]", process.stdout).close()
+    stopped = late.is_set() or output is None
+    return Captured(None if stopped else status, output or b"", _as_text(tail))
+
+
+def run_to_end(
+    command: Sequence[str], *, directory: bytes, variables: Mapping[str, str | None] | None = None
+) -> tuple[int, str]:
+    """Run a program in a directory, however long it takes: its exit status, and the end of all that it printed.
+
+    It has no terminal and nothing on its standard input; when this program is interrupted, it is killed.
+    Raises CommandNotStarted.
+    """
+    process = _start_apart(
+        command, variables=variables, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, directory=directory
+    )
+    tail = bytearray()
+    try:
+        _keep_tail(cast("IO[bytes]", process.stdout), tail)
+        status = process.wait()
+    finally:
+        _kill_group(process)
+    return status, _as_text(tail)
+
+
+def run_command_line(line: str, *, directory: bytes) -> tuple[int, str]:
+    """Run a line that a person wrote for the shell: its exit status, and the end of what it printed.
+
+    What it leaves running in the background is not waited for. Raises CommandNotStarted.
+    """
+    # Into a file: a service that was started would hold a pipe open for ever.
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", line], stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=directory
+            )
+        except OSError as error:
+            raise CommandNotStarted(command=line, reason=error.strerror or str(error)) from None
+        try:
+            status = process.wait()
+        finally:
+            _end(process)
+        said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
+        return status, _as_text(said.read())
+
+
+def _start_apart(
+    command: Sequence[str | bytes],
+    *,
+    variables: Mapping[str, str | None] | None,
+    stdin: int,
+    stderr: int,
+    directory: bytes | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, so that it can be ended with all its children."""
+    changed = variables or {}
+    environment = {name: value for name, value in os.environ.items() if name not in changed}
+    environment |= {name: value for name, value in changed.items() if value is not None}
+    try:
+        return subprocess.Popen(
+            list(command),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            bufsize=0,
+            cwd=directory,
+            env=environment,
+            start_new_session=True,
+        )
+    except (OSError, ValueError, IndexError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise CommandNotStarted(command=command[0] if command else "", reason=reason) from None
+
+
+def _read_up_to(stream: IO[bytes], most: int) -> bytes | None:
+    """A stream to its end; None when there is more in it than ``most`` bytes."""
+    parts = []
+    size = 0
+    while part := stream.read(_PIPE_SIZE):
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            return None
+    return b"".join(parts)
+
+
+def _feed(stream: IO[bytes], content: bytes) -> None:
+    """Give a program its input; it may end without reading all of it."""
+    with contextlib.suppress(OSError), stream:
+        view = memoryview(content)
+        while view:
+            view = view[stream.write(view) :]
+
+
+def _stop_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    """Stop a program whose time is over."""
+    late.set()
+    _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program that still runs, with everything it started."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _split(command_line: str | Sequence[str]) -> list[str]:

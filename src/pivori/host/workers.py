@@ -65,6 +65,13 @@ class Worker:
         except OSError:
             raise self._died() from None
 
+    def send_pickled(self, message: bytes | memoryview) -> None:
+        """Send a message that is pickled already. Raises WorkerDied."""
+        try:
+            self.connection.send_bytes(message)
+        except OSError:
+            raise self._died() from None
+
     def receive(self) -> Any:
         """The next message. Raises WorkerDied, or the error the worker sent."""
         try:

@@ -42,6 +42,10 @@ class Environment:
     password: Secret | None = None
     password_file: str | None = None
     password_command: str | None = None
+    archive_password: Secret | None = None
+    archive_password_file: str | None = None
+    archive_password_command: str | None = None
+    backup_directory: Path | None = None
     no_color: bool = False
     terminal_type: str = ""
     columns: int | None = None
@@ -116,12 +120,14 @@ def load_languages(variables: Mapping[str, str]) -> tuple[str, ...]:
 def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
     """Read the environment of this process, or ``variables`` instead of its variables.
 
-    The password is taken out of the process's environment, so that no program started by this one gets it.
+    The passwords are taken out of the process's environment, so that no program started by this one gets them.
     """
     if variables is None:
         variables = dict(os.environ)
         os.environ.pop("PIVORI_PASSWORD", None)
+        os.environ.pop("PIVORI_ARCHIVE_PASSWORD", None)
     password = variables.get("PIVORI_PASSWORD")
+    archive_password = variables.get("PIVORI_ARCHIVE_PASSWORD")
     return Environment(
         home=_home(variables),
         data_home=_absolute(variables, "XDG_DATA_HOME"),
@@ -133,6 +139,10 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         password=Secret(password) if password else None,
         password_file=variables.get("PIVORI_PASSWORD_FILE") or None,
         password_command=variables.get("PIVORI_PASSWORD_COMMAND") or None,
+        archive_password=Secret(archive_password) if archive_password else None,
+        archive_password_file=variables.get("PIVORI_ARCHIVE_PASSWORD_FILE") or None,
+        archive_password_command=variables.get("PIVORI_ARCHIVE_PASSWORD_COMMAND") or None,
+        backup_directory=_absolute(variables, "PIVORI_BACKUP_DIR"),
         no_color=bool(variables.get("NO_COLOR")),
         terminal_type=variables.get("TERM", ""),
         columns=_positive(variables.get("COLUMNS", "")),

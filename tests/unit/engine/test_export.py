@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pivori.archives.tar_format import TarEntry, acl_text, header
 from pivori.engine.export import LeftOutOfArchive, NotAFile, export_file, export_tree
 from pivori.engine.listing import Entry
 from pivori.engine.restore.items import find_subtree
-from pivori.engine.tar_format import TarEntry, acl_text, header
 from pivori.errors import PivoriError
 from pivori.repository import BlobId, BlobKind, BlobMissing
 from pivori.storage import Kind

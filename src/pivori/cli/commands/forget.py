@@ -6,14 +6,15 @@ objects as ``pivori snapshots --json`` writes them) and ``reasons``: for each ke
 ``matches`` it and the ``counters`` of what each rule may still keep.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from pivori.app import Access
 from pivori.cli.failures import DONE, ERROR, UsageError, fill
+from pivori.cli.keep_options import keep_options, policy_from
 from pivori.cli.node_display import show_moment
 from pivori.cli.options import repository_command
 from pivori.cli.output import Cell, Output
@@ -30,49 +31,11 @@ from pivori.cli.snapshot_options import (
 from pivori.cli.snapshot_record import snapshot_record
 from pivori.cli.wording import show_number
 from pivori.clock import Clock
-from pivori.engine.durations import Duration
 from pivori.engine.forget import apply_forget, facts
 from pivori.engine.forget_plan import ForgetPlan, GroupKey, GroupPlan, group, parse_grouping, plan_forget, plan_removal
-from pivori.engine.quantities import parse_count
-from pivori.engine.retention import Policy, parse_tags
+from pivori.engine.retention import Policy
 from pivori.repository import LoadedSnapshot, Repository
 from pivori.translation import _, ngettext
-
-_COUNTED = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
-_WITHIN = ("within", "within_hourly", "within_daily", "within_weekly", "within_monthly", "within_yearly")
-
-
-def keep_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give the command the options of the policy."""
-    counted = {
-        "last": _("Keep the last N snapshots."),
-        "hourly": _("Keep the last snapshot of each of the last N hours that have one."),
-        "daily": _("The same for days."),
-        "weekly": _("The same for weeks."),
-        "monthly": _("The same for months."),
-        "yearly": _("The same for years."),
-    }
-    within = {
-        "within": _("Keep all snapshots that are not older than this before the newest, as in 1y5m7d2h."),
-        "within_hourly": _("Of these, keep one an hour."),
-        "within_daily": _("Of these, keep one a day."),
-        "within_weekly": _("Of these, keep one a week."),
-        "within_monthly": _("Of these, keep one a month."),
-        "within_yearly": _("Of these, keep one a year."),
-    }
-    options = [
-        *(click.option(f"--keep-{name}", metavar=_("N"), help=text) for name, text in counted.items()),
-        *(
-            click.option(f"--keep-{name.replace('_', '-')}", metavar=_("DURATION"), help=text)
-            for name, text in within.items()
-        ),
-        click.option(
-            "--keep-tag", multiple=True, metavar=_("TAG[,TAG…]"), help=_("Keep snapshots with all of these tags.")
-        ),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +81,7 @@ class Options:
 @snapshot_filters
 def command(session: Session, /, filters: SnapshotFilters, **parameters: Any) -> int:
     """Plan, show, apply; then prune, when asked."""
-    policy = _policy({name: parameters.pop(f"keep_{name}") for name in (*_COUNTED, *_WITHIN, "tag")})
+    policy = policy_from(parameters)
     options = Options(**parameters)
     if options.names and policy:
         reason = _("Name the snapshots to remove, or give rules of what to keep, but not both.")
@@ -145,15 +108,6 @@ def command(session: Session, /, filters: SnapshotFilters, **parameters: Any) ->
         }
     )
     return ERROR if pruned and pruned[1] is not None and pruned[1].retained else DONE
-
-
-def _policy(given: Mapping[str, Any]) -> Policy:
-    """The policy from the texts of the options. Raises BadCount and BadDuration."""
-    counts = {name: parse_count(given[name]) for name in _COUNTED if given[name] is not None}
-    spans = {name: Duration.parse(given[name]) for name in _WITHIN if given[name] is not None}
-    tags = tuple(parse_tags(text) for text in given["tag"])
-    rules: dict[str, Any] = {**counts, **spans, "tags": tags}
-    return Policy(**{rule.name: rules[rule.name] for rule in fields(Policy) if rule.name in rules})
 
 
 def _plan(

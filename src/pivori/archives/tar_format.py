@@ -11,7 +11,8 @@ import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 BLOCK: Final = 512
 _RECORD: Final = 20 * BLOCK
@@ -56,27 +57,12 @@ def header(entry: TarEntry) -> bytes:
     """The blocks that come before an entry's content."""
     name = entry.name + b"/" if entry.kind == DIRECTORY else entry.name
     extension = _extension(entry, name)
-    block = _block(
-        name=name,
-        kind=entry.kind,
-        mode=entry.mode,
-        uid=entry.uid,
-        gid=entry.gid,
-        size=entry.size,
-        mtime=entry.mtime_ns // _SECOND,
-        target=entry.target,
-        owner=(entry.user.encode("utf-8", "surrogateescape"), entry.group.encode("utf-8", "surrogateescape")),
-        device=entry.device,
-    )
+    device = entry.device if entry.kind in (CHARACTER_DEVICE, BLOCK_DEVICE) else 0
+    frame = _frame(entry.kind, entry.mode, entry.uid, entry.gid, entry.target, entry.user, entry.group, device)
+    block = _block(frame, name, entry.size, entry.mtime_ns // _SECOND)
     if not extension:
         return block
-    title = b"PaxHeaders/" + entry.name.rpartition(b"/")[2]
-    return (
-        _block(name=title, kind=_EXTENSION, mode=0o644, size=len(extension))
-        + extension
-        + padding(len(extension))
-        + block
-    )
+    return b"".join((_extension_block(len(extension)), extension, padding(len(extension)), block))
 
 
 def padding(size: int) -> bytes:
@@ -89,39 +75,51 @@ def trailer(size: int) -> bytes:
     return bytes(2 * BLOCK + -(size + 2 * BLOCK) % _RECORD)
 
 
-def _block(
-    *,
-    name: bytes,
-    kind: int,
-    mode: int,
-    size: int,
-    uid: int = 0,
-    gid: int = 0,
-    mtime: int = 0,
-    target: bytes = b"",
-    owner: tuple[bytes, bytes] = (b"", b""),
-    device: int = 0,
-) -> bytes:
-    """One ustar header; what does not fit is cut off, or zero where it is a number."""
-    has_device = kind in (CHARACTER_DEVICE, BLOCK_DEVICE)
-    parts = (
-        _ascii(name)[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0"),
-        _octal(mode, 8),
-        _octal(uid, 8),
-        _octal(gid, 8),
-        _octal(size, 12),
-        _octal(mtime, 12),
-        b" " * 8,
-        bytes((kind,)),
-        _ascii(target)[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0"),
-        b"ustar\x0000",
-        *(_ascii(text)[:_OWNER_BYTES].ljust(_OWNER_BYTES + 1, b"\0") for text in owner),
-        _octal(os.major(device) if has_device else 0, 8),
-        _octal(os.minor(device) if has_device else 0, 8),
-        bytes(155 + 12),
+class _Frame(NamedTuple):
+    """The parts of a header that many entries share, and the sum of their bytes and of the empty checksum."""
+
+    after_name: bytes
+    after_checksum: bytes
+    total: int
+
+
+@lru_cache(maxsize=1024)
+def _frame(kind: int, mode: int, uid: int, gid: int, target: bytes, user: str, group: str, device: int) -> _Frame:
+    owner = (user.encode("utf-8", "surrogateescape"), group.encode("utf-8", "surrogateescape"))
+    after_name = b"".join((_octal(mode, 8), _octal(uid, 8), _octal(gid, 8)))
+    after_checksum = b"".join(
+        (
+            bytes((kind,)),
+            _ascii(target)[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0"),
+            b"ustar\x0000",
+            *(_ascii(text)[:_OWNER_BYTES].ljust(_OWNER_BYTES + 1, b"\0") for text in owner),
+            _octal(os.major(device), 8),
+            _octal(os.minor(device), 8),
+            bytes(155 + 12),
+        )
     )
-    block = b"".join(parts)
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+    return _Frame(after_name, after_checksum, sum(after_name) + sum(after_checksum) + 8 * ord(" "))
+
+
+def _block(frame: _Frame, name: bytes, size: int, mtime: int) -> bytes:
+    """One ustar header; what does not fit is cut off, or zero where it is a number."""
+    shown = _ascii(name)[:_NAME_BYTES]
+    numbers = _octal(size, 12) + _octal(mtime, 12)
+    return b"".join(
+        (
+            shown.ljust(_NAME_BYTES, b"\0"),
+            frame.after_name,
+            numbers,
+            b"%06o\0 " % (frame.total + sum(shown) + sum(numbers)),
+            frame.after_checksum,
+        )
+    )
+
+
+@lru_cache(maxsize=1024)
+def _extension_block(size: int) -> bytes:
+    """The header of the pax records of an entry; its name is what Python's tarfile calls it."""
+    return _block(_frame(_EXTENSION, 0o644, 0, 0, b"", "", "", 0), b"././@PaxHeader", size, 0)
 
 
 def _octal(number: int, width: int) -> bytes:
@@ -137,26 +135,34 @@ def _ascii(text: bytes) -> bytes:
 
 def _extension(entry: TarEntry, name: bytes) -> bytes:
     """The pax records of an entry, joined."""
-    records: dict[bytes, bytes] = {}
+    records: list[bytes] = []
     if len(name) > _NAME_BYTES or not name.isascii():
-        records[b"path"] = name
-    if len(entry.target) > _NAME_BYTES or not entry.target.isascii():
-        records[b"linkpath"] = entry.target
-    for key, text in ((b"uname", entry.user), (b"gname", entry.group)):
+        records.append(_record(b"path", name))
+    if entry.target and (len(entry.target) > _NAME_BYTES or not entry.target.isascii()):
+        records.append(_record(b"linkpath", entry.target))
+    records += _owner_records(entry.user, entry.group, entry.uid, entry.gid)
+    if entry.size > _LARGEST:
+        records.append(_record(b"size", b"%d" % entry.size))
+    seconds, fraction = divmod(entry.mtime_ns, _SECOND)
+    if fraction or not 0 <= seconds <= _LARGEST:
+        records.append(_record(b"mtime", _decimal(entry.mtime_ns)))
+    if entry.attributes:
+        records += (_record(key, value) for key, value in dict(map(_attribute_record, entry.attributes)).items())
+    return b"".join(records)
+
+
+@lru_cache(maxsize=256)
+def _owner_records(user: str, group: str, uid: int, gid: int) -> list[bytes]:
+    """The records of an owner that the header cannot hold. The list is shared: it is not to be changed."""
+    records = []
+    for key, text in ((b"uname", user), (b"gname", group)):
         raw = text.encode("utf-8", "surrogateescape")
         if len(raw) > _OWNER_BYTES or not raw.isascii():
-            records[key] = raw
-    for key, number, largest in (
-        (b"uid", entry.uid, _LARGEST_SMALL),
-        (b"gid", entry.gid, _LARGEST_SMALL),
-        (b"size", entry.size, _LARGEST),
-    ):
-        if number > largest:
-            records[key] = b"%d" % number
-    if entry.mtime_ns % _SECOND or not 0 <= entry.mtime_ns // _SECOND <= _LARGEST:
-        records[b"mtime"] = _decimal(entry.mtime_ns)
-    records.update(map(_attribute_record, entry.attributes))
-    return b"".join(_record(key, value) for key, value in records.items())
+            records.append(_record(key, raw))
+    for key, number in ((b"uid", uid), (b"gid", gid)):
+        if number > _LARGEST_SMALL:
+            records.append(_record(key, b"%d" % number))
+    return records
 
 
 def _record(key: bytes, value: bytes) -> bytes:

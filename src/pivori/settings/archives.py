@@ -1,0 +1,88 @@
+"""Where archives go, and where their passwords come from: apart from the repository's, and apart from the archives.
+
+A password given by an option sets the variables aside; of these the file comes first, then the command, then the value.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pivori.errors import PivoriError
+from pivori.settings.credentials import EmptyPassword, read_password_file, run_password_command
+from pivori.settings.load import Environment
+from pivori.settings.resolve import ConflictingOptions
+from pivori.settings.secret import Secret
+from pivori.translation import N_
+
+DEFAULT_DIRECTORY: Final = Path("/backups")
+
+
+class KeyringFailed(PivoriError):
+    """The keyring of this desktop gives no password."""
+
+    code = "keyring-failed"
+    message = N_("The keyring has no password for {name}: {reason}.")
+    hint = N_("Write SERVICE/NAME as the keyring knows it; `keyring set SERVICE NAME` stores a password.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchivePasswordChoices:
+    """The options that name a place of an archive's password; None is "not given"."""
+
+    file: str | None = None
+    command: str | None = None
+    keyring: str | None = None
+
+
+def archive_directory(environment: Environment, given: str | None) -> Path:
+    """The directory of archives: as given, else as the environment says, else ``/backups``."""
+    return Path(given).absolute() if given else environment.backup_directory or DEFAULT_DIRECTORY
+
+
+def archive_password(environment: Environment, choices: ArchivePasswordChoices) -> Secret | None:
+    """The password for archives; None when nobody named a place for it.
+
+    Raises ConflictingOptions, KeyringFailed, and what reading a password file or running a command raises.
+    """
+    given = [
+        (option, value)
+        for option, value in (
+            ("--archive-password-file", choices.file),
+            ("--archive-password-command", choices.command),
+            ("--archive-password-keyring", choices.keyring),
+        )
+        if value
+    ]
+    if len(given) > 1:
+        raise ConflictingOptions(first=given[0][0], second=given[1][0])
+    if choices.keyring:
+        return _from_keyring(choices.keyring)
+    file, command = choices.file, choices.command
+    if not given:
+        file, command = environment.archive_password_file, environment.archive_password_command
+        if file and command:
+            raise ConflictingOptions(first="PIVORI_ARCHIVE_PASSWORD_FILE", second="PIVORI_ARCHIVE_PASSWORD_COMMAND")
+    if file:
+        return read_password_file(Path(file))
+    if command:
+        return run_password_command(command)
+    return environment.archive_password
+
+
+def _from_keyring(name: str) -> Secret:
+    """The password that the desktop's keyring has under ``SERVICE/NAME``."""
+    service, _, user = name.partition("/")
+    try:
+        import keyring  # optional, and slow to load
+        from keyring.errors import KeyringError
+    except ImportError:
+        raise KeyringFailed(name=name, reason=N_("the Python package “keyring” is not installed")) from None
+    try:
+        found = keyring.get_password(service, user)
+    except KeyringError as error:
+        raise KeyringFailed(name=name, reason=str(error) or type(error).__name__) from None
+    if found is None:
+        raise KeyringFailed(name=name, reason=N_("there is none"))
+    if not found:
+        raise EmptyPassword(origin=name)
+    return Secret(found)
