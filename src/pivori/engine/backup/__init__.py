@@ -5,8 +5,10 @@ files into blobs and nodes, in worker processes (``crew``); ``assembly`` makes t
 together and writes the snapshot.
 """
 
+from pivori.engine.backup.documents import DocumentsClash, is_document
 from pivori.engine.backup.estimate import CountingEstimate, Estimate
-from pivori.engine.backup.run import Backup, BackupOutcome, BackupRequest, NothingToBackUp
+from pivori.engine.backup.request import BackupOutcome, BackupRequest
+from pivori.engine.backup.run import Backup, NothingToBackUp
 from pivori.engine.backup.sources import resolve_source
 from pivori.engine.backup.stream import CommandFailed, EmptyStream, backup_stream
 
@@ -16,9 +18,11 @@ __all__ = [
     "BackupRequest",
     "CommandFailed",
     "CountingEstimate",
+    "DocumentsClash",
     "EmptyStream",
     "Estimate",
     "NothingToBackUp",
     "backup_stream",
+    "is_document",
     "resolve_source",
 ]
