@@ -1,11 +1,11 @@
 """The verb ``backup``.
 
 ``walk`` goes through the sources and finds what changed since the parent snapshot (``previous``); ``reading`` turns
-files into blobs and nodes, in worker processes (``crew``); ``assembly`` makes trees of the nodes; ``run`` ties them
-together and writes the snapshot.
+files into blobs and nodes, in worker processes (``crew``); ``assembly`` makes trees of the nodes, to which
+``documents`` adds what the backup has to say; ``run`` ties them together and writes the snapshot.
 """
 
-from pivori.engine.backup.documents import DocumentsClash, is_document
+from pivori.engine.backup.documents import DocumentsClash
 from pivori.engine.backup.estimate import CountingEstimate, Estimate
 from pivori.engine.backup.request import BackupOutcome, BackupRequest
 from pivori.engine.backup.run import Backup, NothingToBackUp
@@ -23,6 +23,5 @@ __all__ = [
     "Estimate",
     "NothingToBackUp",
     "backup_stream",
-    "is_document",
     "resolve_source",
 ]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from pivori.engine.backup.reading import BlobGroup
+from pivori.engine.documents import is_document
 from pivori.errors import PivoriError
 from pivori.host import ProcessIdentity, group_name, user_name
 from pivori.repository import Intake, Node, assemble_tree, encode_node, node_from_stat
@@ -93,11 +94,6 @@ class DocumentWriter:
             size=size if content is not None else None,
             subtree=subtree,
         )
-
-
-def is_document(node: Node) -> bool:
-    """Whether a node is one that a backup added, and not what it found on a disk."""
-    return node.inode == 0 and node.device_id == 0
 
 
 def _says_the_same(before: Node, now: Node) -> bool:
