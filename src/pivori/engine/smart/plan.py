@@ -240,7 +240,7 @@ def _omission(decision: Decision, root: bytes) -> Omission:
         bytes=decision.size,
         files=decision.files,
         rule=decision.rule.value,
-        evidence=str(decision.reason),
+        evidence=decision.reason[:],  # plain text: a phrase is a kind of text that JSON encoders refuse
         directory="" if not decision.rebuild or directory == "." else directory,
         rebuild=[list(command) for command in decision.rebuild],
     )
