@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from pivori.engine.exclusion import read_beginning
 from pivori.engine.smart.work_tree import WorkTree
+from pivori.host import read_directory
 from pivori.translation import N_, Phrase
 
 Command = tuple[str, ...]
@@ -102,7 +103,7 @@ def measure(path: bytes) -> Extent:
     while waiting:
         directory = waiting.pop()
         try:
-            entries = list(os.scandir(directory))
+            entries = read_directory(directory)
         except OSError:
             is_whole = False
             continue

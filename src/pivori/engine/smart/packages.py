@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pivori.engine.smart.candidate import Candidate, Command, NotProven, Proof, read_file
+from pivori.host import read_directory
 from pivori.translation import N_, Phrase
 
 _OWN_NAMES: Final = frozenset(
@@ -141,7 +142,7 @@ def package_json(candidate: Candidate) -> dict[str, Any]:
 
 def _installed(directory: bytes) -> Iterator[tuple[str, bytes]]:
     """The packages at the top of a ``node_modules`` with their paths. Raises NotProven for what is none."""
-    for entry in os.scandir(directory):
+    for entry in read_directory(directory):
         if entry.name in _OWN_NAMES:
             continue
         name = entry.name.decode("utf-8", "replace")
@@ -150,7 +151,7 @@ def _installed(directory: bytes) -> Iterator[tuple[str, bytes]]:
         if not name.startswith("@"):
             yield name, entry.path
             continue
-        for inner in os.scandir(entry.path):
+        for inner in read_directory(entry.path):
             yield f"{name}/{inner.name.decode('utf-8', 'replace')}", inner.path
 
 
@@ -196,14 +197,14 @@ def _check_untouched(candidate: Candidate, manager: Manager) -> None:
 
 def _written_after(directory: bytes, moment: int) -> Iterator[tuple[bytes, bytes]]:
     """The files modified after a moment (nanoseconds), each with the top-level name it lies under."""
-    for top in os.scandir(directory):
+    for top in read_directory(directory):
         if top.name in _OWN_NAMES:
             continue
         waiting = [top]
         while waiting:
             entry = waiting.pop()
             if entry.is_dir(follow_symlinks=False):
-                waiting.extend(entry for entry in os.scandir(entry.path) if entry.name != b".cache")
+                waiting.extend(entry for entry in read_directory(entry.path) if entry.name != b".cache")
             elif entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime_ns > moment:
                 yield top.name, entry.path
 
