@@ -198,7 +198,8 @@ def _check_files(directory: bytes, installed: _Installed) -> None:
             known = installed.files.get(entry.path)
             if known is None and not _SKELETON.fullmatch(relative) and not entry.is_symlink():
                 raise NotProven(N_("it holds {path}, which no package brought"), path=_shown(relative))
-            if known is not None and entry.is_file(follow_symlinks=False) and not _is_intact(entry, known):
+            is_content = entry.is_file(follow_symlinks=False) and not entry.name.endswith((b".pyc", b".pyo"))
+            if known is not None and is_content and not _is_intact(entry, known):
                 raise NotProven(N_("{path} in it was changed after it was installed"), path=_shown(relative))
 
 

@@ -180,10 +180,11 @@ def _write_documents(folder: bytes, documents: Mapping[bytes, bytes]) -> dict[st
 
 def _stays_inside(target: bytes, directory: bytes) -> bool:
     """Whether a relative path names a place below the target without passing a link."""
+    names = directory.split(b"/") if directory else []
+    if any(name in (b"", b".", b"..") or b"\0" in name for name in names):
+        return False
     path = target
-    for name in directory.split(b"/") if directory else ():
-        if name in (b"", b".", b"..") or b"\0" in name:
-            return False
+    for name in names:
         path = os.path.join(path, name)
         try:
             if stat.S_ISLNK(os.lstat(path).st_mode):
