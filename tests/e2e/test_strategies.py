@@ -96,7 +96,7 @@ def stack(folder: Path) -> Path:
     environment_with_a_package(project / "backend")
     write(project / "backend/__pycache__/app.cpython-311.pyc", "x")
     local_package(project / "frontend")
-    write(project / ".gitignore", "node_modules/\ndist/\n.venv/\n__pycache__/\n*.log\n.env\n")
+    write(project / ".gitignore", "node_modules/\ndist/\n.venv/\n__pycache__/\n*.log\n.env\n.DS_Store\n")
     write(project / "logs/server.log", "started\n")
     write(project / ".env", "SECRET=1\n")
     write(project / ".DS_Store")
@@ -218,9 +218,13 @@ def test_an_unchanged_smart_backup_can_be_skipped_and_a_complete_one_has_no_docu
     pivori: Pivori, repository: str, real_stack: Path
 ) -> None:
     first = pivori.json("backup", "-r", repository, "-s", "smart", real_stack, **PASSWORD)
-    again = pivori.json("backup", "-r", repository, "-s", "smart", "--skip-if-unchanged", real_stack, **PASSWORD)
-    assert again["parent"] == first["snapshot_id"]
+    for _ in range(9):  # somebody else may have written into a folder above the project meanwhile
+        again = pivori.json("backup", "-r", repository, "-s", "smart", "--skip-if-unchanged", real_stack, **PASSWORD)
+        if again["snapshot_id"] is None:
+            break
     assert again["snapshot_id"] is None
+    assert (again["files_new"], again["files_changed"], again["data_blobs"]) == (0, 0, 0)
+    assert first["omitted"] == again["omitted"]
     pivori("backup", "-r", repository, real_stack, **PASSWORD)
     assert "/.pivori" not in pivori("ls", "-r", repository, "latest", **PASSWORD).stdout
     assert "/frontend/node_modules/left/index.js" in pivori("ls", "-r", repository, "latest", **PASSWORD).stdout
@@ -319,3 +323,91 @@ def test_what_cannot_be_rebuilt_is_told_and_the_status_says_so(
         PATH=str(tmp_path / "bin"),
     )
     assert "skipped dist: the program npm is missing" in skipped.stdout
+
+
+def test_in_place_nothing_of_the_backup_itself_comes_to_the_root_of_the_machine(
+    pivori: Pivori, repository: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    write(source / "a.txt")
+    write(source / "x.log")
+    pivori("backup", "-r", repository, "-s", "smart", source, **PASSWORD)
+    (source / "a.txt").unlink()
+    planned = pivori("restore", "-r", repository, "latest", "--in-place", "--dry-run", **PASSWORD)
+    assert ".pivori" not in planned.stdout
+    pivori("restore", "-r", repository, "latest", "--in-place", "--rebuild", **PASSWORD)
+    assert (source / "a.txt").read_text() == "x\n"
+    assert not Path("/.pivori").exists()
+    pivori("restore", "-r", repository, "latest", "--target", tmp_path / "back", **PASSWORD)
+    assert (tmp_path / "back/.pivori/manifest.json").exists()
+
+
+def test_a_folder_named_as_the_documents_are_says_nothing(
+    pivori: Pivori, repository: str, tmp_path: Path, newest_restic: Restic
+) -> None:
+    source = tmp_path / "source"
+    write(source / "package.json", '{"scripts": {"build": "x"}}')
+    write(source / "dist/a.js")
+    pivori("backup", "-r", repository, "-s", "smart", source, **PASSWORD)
+    forged = tmp_path / "forged"
+    pivori("restore", "-r", repository, "latest", "--target", forged, **PASSWORD)
+    manifest = forged / ".pivori/manifest.json"
+    manifest.write_text(manifest.read_text().replace('["npm","run","build"]', f'["touch","{tmp_path}/trap"]'))
+    restic = [newest_restic.path, "-r", repository, "--no-cache", "backup", "."]
+    environment = {**os.environ, "RESTIC_PASSWORD": "secret"}
+    subprocess.run(restic, cwd=forged, env=environment, check=True, capture_output=True)
+    shown = pivori("restore", "-r", repository, "latest", "--target", tmp_path / "b", "--rebuild", **PASSWORD)
+    assert "nothing to rebuild" in shown.stdout
+    assert (tmp_path / "b/.pivori/manifest.json").read_text() == manifest.read_text()
+    assert not (tmp_path / "trap").exists()
+
+
+def test_a_damaged_or_hostile_manifest_does_not_keep_the_files_from_coming_back(
+    pivori: Pivori, repository: str, tmp_path: Path
+) -> None:
+    from pivori.clock import SystemClock
+    from pivori.engine.backup import Backup, BackupRequest
+    from pivori.host import ProcessIdentity
+    from pivori.repository import Repository
+    from pivori.storage import open_storage
+
+    source = tmp_path / "source"
+    write(source / "a.txt")
+    storage = open_storage(repository)
+    opened = Repository.open(storage, "secret", on_damage=lambda _error: None)
+    opened.load_index(None)
+    forged = {
+        "id": "",
+        "format": 1,
+        "program": "",
+        "created": "",
+        "host": "",
+        "root": "/",
+        "strategy": "smart",
+        "omitted": [
+            {
+                "path": os.path.relpath(source / "dist", "/"),
+                "rule": "build-output",
+                "rebuild": [["touch", str(tmp_path / "trap")]],
+            }
+        ],
+    }
+    for content in (b"no manifest", json.dumps(forged).encode()):
+        request = BackupRequest(
+            sources=[os.fsencode(source)],
+            identity=ProcessIdentity.current(),
+            host="h",
+            time_ns=SystemClock().now_ns(),
+            documents={b".pivori/manifest.json": content},
+        )
+        Backup(opened, request, clock=SystemClock(), emit=lambda _event: None).run()
+    target = tmp_path / "back"
+    broken = pivori("restore", "-r", repository, "latest~1", "--target", target, "--rebuild", expect=3, **PASSWORD)
+    assert "manifest" in broken.stderr
+    assert (target / os.path.relpath(source / "a.txt", "/")).exists()
+    plain = pivori("restore", "-r", repository, "latest~1", "--target", target, **PASSWORD)
+    assert plain.returncode == 0
+    refused = pivori("restore", "-r", repository, "latest", "--target", target, "--rebuild", expect=3, **PASSWORD)
+    assert "refused" in refused.stderr
+    assert f"touch {tmp_path}/trap" in refused.stdout
+    assert not (tmp_path / "trap").exists()
