@@ -18,6 +18,7 @@ _WORDS = {
     StepState.SKIPPED: N_("skipped"),
     StepState.REFUSED: N_("refused"),
 }
+_WARNINGS = {StepState.FAILED: "rebuild-failed", StepState.REFUSED: "rebuild-refused"}
 
 
 def hint_at_rebuilding(steps: Sequence[Step], output: Output) -> None:
@@ -68,7 +69,7 @@ def _tell(outcome: StepOutcome, output: Output) -> StepOutcome:
     line = f"{_(_WORDS[outcome.state])} {show_path(step.path)}"
     line = f"{line}: {shown}" if shown else line
     if outcome.is_trouble:
-        output.warn(line, name=f"rebuild-{outcome.state.value}", path=step.path)
+        output.warn(line, name=_WARNINGS[outcome.state], path=step.path)
     else:
         output.result(line)
     if outcome.state in (StepState.PLANNED, StepState.REFUSED):

@@ -189,24 +189,10 @@ def _check_untouched(candidate: Candidate, manager: Manager) -> None:
         done = os.lstat(os.path.join(candidate.path, manager.mark)).st_mtime_ns
     except OSError:
         return
-    for name, path in _written_after(candidate.path, done + _SLACK_NS):
-        if name not in _OWN_NAMES:
+    for name, (written, path) in sorted(candidate.extent.newest.items()):
+        if written > done + _SLACK_NS and name not in _OWN_NAMES:
             shown = os.path.relpath(path, candidate.path).decode("utf-8", "backslashreplace")
             raise NotProven(N_("{path} in it was changed after it was installed"), path=shown)
-
-
-def _written_after(directory: bytes, moment: int) -> Iterator[tuple[bytes, bytes]]:
-    """The files modified after a moment (nanoseconds), each with the top-level name it lies under."""
-    for top in read_directory(directory):
-        if top.name in _OWN_NAMES:
-            continue
-        waiting = [top]
-        while waiting:
-            entry = waiting.pop()
-            if entry.is_dir(follow_symlinks=False):
-                waiting.extend(entry for entry in read_directory(entry.path) if entry.name != b".cache")
-            elif entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime_ns > moment:
-                yield top.name, entry.path
 
 
 def _object(content: bytes) -> dict[str, Any]:

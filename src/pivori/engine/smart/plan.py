@@ -31,7 +31,7 @@ _JUDGES: Final[Mapping[RuleName, Callable[[Candidate], Proof]]] = {
     RuleName.LOG: judge_log,
     RuleName.DROPPING: judge_dropping,
 }
-_NOTHING: Final = Extent(0, 0, None, False)
+_NOTHING: Final = Extent(0, 0, {}, None, False)
 
 
 class Exclusion(Protocol):
