@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,43 @@ def test_every_command_of_a_plan_fits_its_own_form(project: Project) -> None:
 def test_a_step_says_where_its_commands_run() -> None:
     step = Step(path=b"a/b/node_modules", rule="node-modules", commands=(("npm", "ci"),))
     assert step.directory == b"a/b"
+
+
+def test_what_a_failed_command_left_is_taken_away(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    each = omission(
+        ".git",
+        "git",
+        ["git", "init", "--quiet"],
+        ["git", "config", "--add", "remote.origin.url", str(tmp_path / "nowhere")],
+        ["git", "fetch", "--quiet", "--no-tags", "origin"],
+    )
+    [outcome] = rebuild(rebuild_steps([each]), os.fsencode(target), {})
+    assert outcome.state is StepState.FAILED
+    assert "nowhere" in outcome.output
+    assert not list(target.iterdir())
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as somebody else")
+def test_root_rebuilds_as_the_owner_of_the_folder() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        project = Project(folder / "project", folder / "remote.git")
+        project.path.mkdir()
+        project.git("init", "-q", "--bare", "-b", "main", project.remote, cwd=folder)
+        project.git("init", "-q", "-b", "main")
+        project.git("remote", "add", "origin", project.remote)
+        project.commit("a.txt", push=True)
+        project.git("tag", "-a", "v1", "-m", "One")
+        for path in (project.path, *project.path.rglob("*"), project.remote, *project.remote.rglob("*")):
+            os.chown(path, 12345, 12345)
+        plan = project.plan()
+        assert [each.is_omitted for each in plan.decisions] == [True], "root may look at everybody's repository"
+        shutil.rmtree(project.path / ".git")
+        steps = rebuild_steps(plan.omissions(os.fsencode(project.path)))
+        [outcome] = rebuild(steps, os.fsencode(project.path), plan.documents)
+        assert (outcome.state, outcome.output) == (StepState.DONE, "")
+        assert {path.stat().st_uid for path in project.path.rglob("*")} == {12345}
