@@ -4,6 +4,7 @@ import pivori.host as host
 
 NAMES = {
     "Entry",
+    "Captured",
     "available_processors",
     "find_entries",
     "CommandNotStarted",
@@ -17,6 +18,7 @@ NAMES = {
     "UnsafePath",
     "booted_ns",
     "capture_first_line",
+    "capture_output",
     "collect_rarely",
     "copy_range",
     "forbid_core_dumps",
@@ -25,6 +27,7 @@ NAMES = {
     "keep_large_buffers",
     "read_attributes",
     "read_directory",
+    "run_to_end",
     "run_to_stream",
     "same_device",
     "user_name",

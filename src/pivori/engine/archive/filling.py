@@ -1,9 +1,9 @@
 """Writing the files of an archive, in whichever process takes a job of its reading."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -100,6 +100,7 @@ class _File:
         self._target = target
         self._task = task
         self._descriptor = -1
+        self._partial = b""
         self._offset = 0
         self._digest = hashlib.sha256()
         self._failed = False
@@ -145,17 +146,20 @@ class _File:
     def _write_part(self, content: bytes | bytearray, *, is_last: bool, report: FillReport) -> None:
         task = self._task
         if self._descriptor < 0:
-            self._descriptor = self._target.create_file(task.path)
+            self._partial = self._target.begin_file(task.path, task.size)
+            descriptor = self._target.open_for_update(self._partial)
+            if descriptor is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            self._descriptor = descriptor
         if task.is_sparse:
             write_sparse(self._descriptor, content, self._offset)
         else:
             _write_all(self._descriptor, content)
         if not is_last:
             return
-        if task.is_sparse:
-            os.ftruncate(self._descriptor, task.size)
-        report.problems += self._target.finish_file(
-            self._descriptor,
+        self._close()
+        report.problems += self._target.complete_file(
+            self._partial,
             task.path,
             mode=task.mode,
             uid=task.uid,
@@ -166,7 +170,7 @@ class _File:
             user=task.user,
             group=task.group,
         )
-        self._close()
+        self._partial = b""
 
     def _fail(self, report: FillReport, reason: str, number: int | None = None) -> None:
         self.drop()
@@ -177,8 +181,9 @@ class _File:
         self._failed = True
         if self._descriptor >= 0:
             self._close()
-            with suppress(OSError):
-                self._target.remove(self._task.path)
+        if self._partial:
+            self._target.discard_file(self._partial)
+            self._partial = b""
 
     def _close(self) -> None:
         os.close(self._descriptor)
