@@ -84,8 +84,7 @@ class CreateRequest:
     """How to write an archive.
 
     ``seal`` puts an envelope around what is written to the stream it gives; closing that stream ends the envelope.
-    ``keys`` open the archive again for the test; without ``test`` it is not read back. ``workspace`` is a directory for
-    temporary files.
+    ``keys`` open the archive again for the test; without ``test`` it is not read back.
     """
 
     plan: ArchivePlan
@@ -99,7 +98,6 @@ class CreateRequest:
     seal: Callable[[BinaryIO], BinaryIO] | None = None
     keys: Keys = field(default_factory=Keys)
     test: bool = True
-    workspace: Path | None = None
     workers: int = 1
 
 
@@ -206,7 +204,6 @@ class _Writing:
                 names=plan.listing.names,
                 effort=request.effort,
                 password=request.password,
-                workspace=request.workspace,
                 workers=request.workers,
             ),
             sealed,
