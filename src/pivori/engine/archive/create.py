@@ -83,7 +83,8 @@ class ArchivePlan:
 class CreateRequest:
     """How to write an archive.
 
-    ``seal`` puts an envelope around what is written to the stream it gives; closing that stream ends the envelope.
+    ``seal`` puts an envelope around what is written to the stream it gives; closing that stream ends the envelope,
+    whose ending ``envelope`` is.
     ``keys`` open the archive again for the test; without ``test`` it is not read back.
     """
 
@@ -96,6 +97,7 @@ class CreateRequest:
     effort: Effort = Effort.NORMAL
     password: str | None = field(default=None, repr=False)
     seal: Callable[[BinaryIO], BinaryIO] | None = None
+    envelope: str = ""
     keys: Keys = field(default_factory=Keys)
     test: bool = True
     workers: int = 1
@@ -121,7 +123,7 @@ def create_archive(request: CreateRequest, path: Path, emit: Callable[[Event], N
     """
     try:
         with NewArchive(path) as new:
-            writing = _Writing(request, emit)
+            writing = _Writing(request, emit, workspace=path.parent)
             manifest = writing.write(new.file)
             new.file.flush()
             digest = _Digest(new.partial)
@@ -183,9 +185,10 @@ class _Digest:
 class _Writing:
     """One archive being written."""
 
-    def __init__(self, request: CreateRequest, emit: Callable[[Event], None]) -> None:
+    def __init__(self, request: CreateRequest, emit: Callable[[Event], None], *, workspace: Path | None = None) -> None:
         self._request = request
         self._emit = emit
+        self._workspace = workspace
         self._manifest: Manifest | None = None
 
     def write(self, out: BinaryIO) -> Manifest:
@@ -202,6 +205,7 @@ class _Writing:
                 documents=plan.documents,
                 manifest=self._document,
                 names=plan.listing.names,
+                workspace=self._workspace,
                 effort=request.effort,
                 password=request.password,
                 workers=request.workers,
