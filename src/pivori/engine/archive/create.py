@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -68,12 +69,12 @@ class ArchivePlan:
     source: Path | None = None
     recorded: Mapping[bytes, Entry] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def files(self) -> int:
         """How many names of files go in."""
         return sum(entry.kind is EntryKind.FILE for entry in self.entries)
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """How much content goes in, that of a file with several names once."""
         return sum(entry.size for entry in self.entries if entry.hard_link is None)
