@@ -190,13 +190,16 @@ class Pipe(io.RawIOBase):
 
 
 class Interfering(io.RawIOBase):
-    """A file that does something when a certain amount has been written to it."""
+    """A file that does something when a certain amount has been written to it, once or with every write after that."""
 
-    def __init__(self, path: Path, after: int, what: Callable[[], object], *, seekable: bool) -> None:
+    def __init__(
+        self, path: Path, after: int, what: Callable[[], object], *, seekable: bool, always: bool = False
+    ) -> None:
         self._file = path.open("w+b", buffering=0)
         self._after = after
         self._what: Callable[[], object] | None = what
         self._seekable = seekable
+        self._always = always
 
     def writable(self) -> bool:
         return True
@@ -219,7 +222,7 @@ class Interfering(io.RawIOBase):
     def write(self, content: "bytes | memoryview") -> int:  # type: ignore[override]
         written = self._file.write(content)
         if self._what is not None and self._file.tell() >= self._after:
-            what, self._what = self._what, None
+            what, self._what = self._what, self._what if self._always else None
             what()
         return written
 
