@@ -44,7 +44,7 @@ class Sealing:
         return self.container or container
 
     def check(self, container: ArchiveFormat, command: str) -> None:
-        """Raise UsageError when a format cannot be encrypted like this."""
+        """Raise UsageError when a format cannot be encrypted like this, BadRecipient, GpgMissing."""
         if self.recipients and self.encrypt is not None:
             raise UsageError(reason=_("Choose a password (--encrypt) or recipients (--recipient)."), command=command)
         if self.envelope and container is ArchiveFormat.SEVEN_ZIP:
@@ -54,6 +54,11 @@ class Sealing:
             text = _("--encrypt {encryption} makes a {format} file.")
             reason = text.format(encryption=self.encrypt, format=self.container)
             raise UsageError(reason=reason, command=command)
+        # Before anything is listed or written: what a typing mistake costs must not be minutes.
+        if self.recipients:
+            age_seal(read_recipients(self.recipients))
+        elif self.envelope:
+            gpg_seal("")
 
     def applied(self, request: CreateRequest, keys: ArchiveKeys) -> CreateRequest:
         """The request of an archive that is encrypted like this; asks for a password where one is needed."""

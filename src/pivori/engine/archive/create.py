@@ -84,8 +84,8 @@ class CreateRequest:
     """How to write an archive.
 
     ``seal`` puts an envelope around what is written to the stream it gives; closing that stream ends the envelope,
-    whose ending ``envelope`` is.
-    ``keys`` open the archive again for the test; without ``test`` it is not read back.
+    whose ending ``envelope`` is. ``keys`` open the archive again for the test; without ``test`` it is not read back.
+    ``workspace`` is a directory for temporary files, beside the archive when it is not given.
     """
 
     plan: ArchivePlan
@@ -100,6 +100,7 @@ class CreateRequest:
     envelope: str = ""
     keys: Keys = field(default_factory=Keys)
     test: bool = True
+    workspace: Path | None = None
     workers: int = 1
 
 
@@ -123,8 +124,7 @@ def create_archive(request: CreateRequest, path: Path, emit: Callable[[Event], N
     """
     try:
         with NewArchive(path) as new:
-            writing = _Writing(request, emit, workspace=path.parent)
-            manifest = writing.write(new.file)
+            manifest = _Writing(replace(request, workspace=request.workspace or path.parent), emit).write(new.file)
             new.file.flush()
             digest = BackgroundDigest(new.partial)
             tested = request.test and _test(request, new.partial, emit)
@@ -163,10 +163,9 @@ class Testing(Event):
 class _Writing:
     """One archive being written."""
 
-    def __init__(self, request: CreateRequest, emit: Callable[[Event], None], *, workspace: Path | None = None) -> None:
+    def __init__(self, request: CreateRequest, emit: Callable[[Event], None]) -> None:
         self._request = request
         self._emit = emit
-        self._workspace = workspace
         self._manifest: Manifest | None = None
 
     def write(self, out: BinaryIO) -> Manifest:
@@ -183,9 +182,9 @@ class _Writing:
                 documents=plan.documents,
                 manifest=self._document,
                 names=plan.listing.names,
-                workspace=self._workspace,
                 effort=request.effort,
                 password=request.password,
+                workspace=request.workspace,
                 workers=request.workers,
             ),
             sealed,
