@@ -26,6 +26,8 @@ PACKAGE_OF = {
     "unzip": "unzip",
     "7zz": "7zip",
     "zstd": "zstd",
+    "git": "git",
+    "npm": "npm",
 }
 KEYRINGS = Path("/usr/share/keyrings")
 FALLBACK_MIRROR = "http://deb.debian.org/debian"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pivori.clock import SystemClock
-from pivori.engine.backup.run import Backup, BackupRequest
+from pivori.engine.backup import Backup, BackupRequest
 from pivori.engine.verify import Verify, VerifyOutcome, VerifyRequest
 from pivori.host import ProcessIdentity
 from pivori.repository import BlobId, BlobKind, Intake, Repository, Snapshot, WriterSettings, format_time

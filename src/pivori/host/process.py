@@ -6,6 +6,7 @@ Never through a shell, but for the command lines that the user wrote for one (:f
 import contextlib
 import errno
 import os
+import pwd
 import shlex
 import signal
 import subprocess
@@ -250,15 +251,25 @@ def capture_output(
 
 
 def run_to_end(
-    command: Sequence[str], *, directory: bytes, variables: Mapping[str, str | None] | None = None
+    command: Sequence[str],
+    *,
+    directory: bytes,
+    variables: Mapping[str, str | None] | None = None,
+    owner: tuple[int, int] | None = None,
 ) -> tuple[int, str]:
     """Run a program in a directory, however long it takes: its exit status, and the end of all that it printed.
 
-    It has no terminal and nothing on its standard input; when this program is interrupted, it is killed.
+    It has no terminal and nothing on its standard input; when this program is interrupted, it is killed. ``owner`` is
+    the user and the group it runs as, in that user's home; only root can choose.
     Raises CommandNotStarted.
     """
     process = _start_apart(
-        command, variables=variables, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, directory=directory
+        command,
+        variables=dict(variables or {}) | _home_of(owner),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        directory=directory,
+        owner=owner,
     )
     tail = bytearray()
     try:
@@ -297,6 +308,7 @@ def _start_apart(
     stdin: int,
     stderr: int,
     directory: bytes | None = None,
+    owner: tuple[int, int] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, so that it can be ended with all its children."""
     changed = variables or {}
@@ -312,10 +324,24 @@ def _start_apart(
             cwd=directory,
             env=environment,
             start_new_session=True,
+            user=owner[0] if owner else None,
+            group=owner[1] if owner else None,
+            extra_groups=() if owner else None,
         )
     except (OSError, ValueError, IndexError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise CommandNotStarted(command=command[0] if command else "", reason=reason) from None
+
+
+def _home_of(owner: tuple[int, int] | None) -> dict[str, str | None]:
+    """The variables that say who a program runs as."""
+    if owner is None:
+        return {}
+    try:
+        account = pwd.getpwuid(owner[0])
+    except KeyError:
+        return {"HOME": None, "USER": None, "LOGNAME": None}
+    return {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
 
 
 def _read_up_to(stream: IO[bytes], most: int) -> bytes | None:

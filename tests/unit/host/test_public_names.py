@@ -4,6 +4,7 @@ import pivori.host as host
 
 NAMES = {
     "Entry",
+    "Captured",
     "available_processors",
     "find_entries",
     "CommandNotStarted",
@@ -15,6 +16,7 @@ NAMES = {
     "TargetTree",
     "UnsafePath",
     "capture_first_line",
+    "capture_output",
     "collect_rarely",
     "forbid_core_dumps",
     "group_name",
@@ -22,6 +24,7 @@ NAMES = {
     "keep_large_buffers",
     "read_attributes",
     "read_directory",
+    "run_to_end",
     "run_to_stream",
     "same_device",
     "user_name",

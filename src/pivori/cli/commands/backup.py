@@ -2,7 +2,8 @@
 
 With ``--json``: ``status`` lines while it runs, an ``error`` object on standard error for each file that could not be
 read, and at the end one ``summary`` with the numbers of the snapshot's summary, ``total_duration`` (seconds),
-``snapshot_id``, ``parent``, ``errors`` and ``dry_run``.
+``snapshot_id``, ``parent``, ``errors``, ``dry_run`` and ``strategy``. Before it a ``difference`` from the base of a
+differential one; with ``--explain`` one ``decision`` for each candidate instead of all that.
 """
 
 import os
@@ -12,17 +13,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-import msgspec
 
 from pivori import __version__
 from pivori.app import Access, App, Opened
-from pivori.cli.failures import INCOMPLETE, fill
+from pivori.cli.backup_report import FileTeller, tell_outcome
+from pivori.cli.failures import INCOMPLETE
 from pivori.cli.first_run import announce
 from pivori.cli.notices import tell_damage
 from pivori.cli.options import repository_command
 from pivori.cli.output import Output
 from pivori.cli.session import Session
-from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
+from pivori.cli.snapshot_options import warn_of_damage
+from pivori.cli.strategy import (
+    check_combination,
+    chosen,
+    explain,
+    strategy_options,
+    tags_of,
+    tell_difference,
+)
+from pivori.cli.wording import show_path
 from pivori.engine.backup import (
     Backup,
     BackupOutcome,
@@ -34,13 +44,16 @@ from pivori.engine.backup import (
 )
 from pivori.engine.exclusion import CACHE_DIRECTORY_TAG, Exclusion, Marker
 from pivori.engine.files_from import parse_patterns, parse_raw, parse_verbatim, read_list
+from pivori.engine.naming import named_snapshot
 from pivori.engine.patterns import read_pattern_file
+from pivori.engine.relative import check_base, find_base
 from pivori.engine.search import NotASearchTime
+from pivori.engine.smart import SmartPlan, plan_smart, snapshot_documents
 from pivori.errors import PivoriError
-from pivori.events import DamageFound, Event, FileChanged, FileNotRead, FileVanished
+from pivori.events import Event
 from pivori.host import run_to_stream
 from pivori.repository import BlobCheck, Compression, LoadedSnapshot, parent_for, parse_moment, path_text
-from pivori.translation import N_, _, ngettext
+from pivori.translation import _
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +76,12 @@ class Options:
     force: bool
     skip_if_unchanged: bool
     dry_run: bool
-    compression: str
+    compression: str | None
     with_atime: bool
     verify_blobs: str
+    strategy: str | None
+    base: str | None
+    explain: bool
 
 
 @repository_command(
@@ -77,6 +93,7 @@ class Options:
     examples=[
         ("pivori backup ~/project", _("a folder, into the default repository")),
         ("pivori backup /srv /etc --exclude '*.log' --tag nightly", _("several folders, without the logs")),
+        ("pivori backup --strategy smart --explain ~/project", _("what can be made again, and need not be stored")),
         ("pivori backup --stdin-from-command db.sql -- pg_dump shop", _("what a command prints, as one file")),
     ],
 )
@@ -101,6 +118,7 @@ class Options:
     metavar=_("NAME"),
     help=_("Run the command after -- and save what it prints as this file; if it fails, there is no snapshot."),
 )
+@strategy_options
 @click.option("--tag", multiple=True, metavar=_("TAG[,TAG…]"), help=_("Give the snapshot a tag."))
 @click.option("--host", metavar=_("NAME"), help=_("Record this host instead of the machine's name."))
 @click.option("--time", metavar=_("TIME"), help=_("Record this time, for example 2025-11-08T12:00."))
@@ -110,8 +128,7 @@ class Options:
 @click.option(
     "--compression",
     type=click.Choice([strength.value for strength in Compression]),
-    default=Compression.AUTO.value,
-    show_default=True,
+    show_default=Compression.AUTO.value,
     help=_("How hard to compress."),
 )
 @click.option("--with-atime", is_flag=True, help=_("Keep the time of the last access too."))
@@ -126,16 +143,39 @@ def command(session: Session, /, **parameters: object) -> int:
     """Back up, and say what came of it."""
     options = Options(**parameters)  # type: ignore[arg-type]  # click gives the options as they are declared
     _check(options)
+    if options.explain:
+        explain(_explained(options, session.output), session.output)
+        return 0
     created = session.app.ensure_default_repository()
     if created is not None:
         announce(created, session.output)
     with session.app.open_repository(Access.APPEND, confirm_later=True) as opened:
-        outcome, seconds = _run(session, options, opened)
-    _tell(outcome, seconds, options, session.output)
-    return INCOMPLETE if outcome.failures else 0
+        work = _run(session, options, opened)
+        if work.base is not None and not options.dry_run:
+            tell_difference(opened.repository, work.base, work.outcome.tree, session.output)
+    tell_outcome(
+        work.outcome,
+        work.seconds,
+        session.output,
+        dry_run=options.dry_run,
+        strategy=options.strategy,
+        plan=work.plan,
+    )
+    return INCOMPLETE if work.outcome.failures else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What was done: what came of it, in how many seconds, and what the strategy brought with it."""
+
+    outcome: BackupOutcome
+    seconds: float
+    plan: SmartPlan | None
+    base: LoadedSnapshot | None
 
 
 def _check(options: Options) -> None:
+    check_combination(chosen(options.strategy), options.base, is_stream=options.stdin_from_command is not None)
     lists = (options.files_from, options.files_from_verbatim, options.files_from_raw)
     if options.stdin_from_command is not None:
         if not options.paths or any(lists):
@@ -144,11 +184,19 @@ def _check(options: Options) -> None:
         raise click.UsageError(_("Say what to back up: pivori backup PATH…"))
 
 
-def _run(session: Session, options: Options, opened: Opened) -> tuple[BackupOutcome, float]:
-    app, clock = session.app, session.clock
-    teller = _Teller(session.output)
+def _explained(options: Options, output: Output) -> SmartPlan | None:
+    if options.stdin_from_command is not None:
+        return None
+    sources = _sources(options, output)
+    return _plan(options, sources, _exclusion(options, sources))
+
+
+def _run(session: Session, options: Options, opened: Opened) -> _Work:
+    clock = session.clock
+    teller = FileTeller(session.output)
     started = clock.monotonic()
     confirm = opened.lock.confirm if opened.lock is not None else lambda: None
+    plan, base = None, None
     with ExitStack() as stack:
         progress = stack.enter_context(session.progress())
 
@@ -157,27 +205,51 @@ def _run(session: Session, options: Options, opened: Opened) -> tuple[BackupOutc
             teller.tell(event)
 
         if options.stdin_from_command is not None:
-            request = _request(app, options, [_stream_path(options.stdin_from_command)], None, None)
+            request = _request(session.app, options, [_stream_path(options.stdin_from_command)])
             process = stack.enter_context(run_to_stream(options.paths))
             outcome = backup_stream(opened.repository, request, process, clock=clock, emit=emit, before_write=confirm)
         else:
-            sources = _sources(options, session.output)
-            exclusion = _exclusion(options, sources)
-            if exclusion is not None:
-                sources = [
-                    path for path in sources if not exclusion.excludes_root(path, Path(os.fsdecode(path)).is_dir())
-                ]
-            parent = _parent(app, options, opened, sources, session.output)
-            request = _request(app, options, sources, exclusion, parent)
-            estimate = Estimate.of(parent.snapshot.summary if parent else None)
-            if estimate.files is None and session.output.stderr_is_terminal and not session.output.quiet:
-                estimate = stack.enter_context(CountingEstimate(sources, _exclusion(options, sources)))
-            cache = app.settings.cache_directory
-            request = replace(
-                request, estimate=estimate, cache_directory=cache / opened.repository.id if cache is not None else None
-            )
+            request, plan, base = _prepare(session, options, opened, stack)
             outcome = Backup(opened.repository, request, clock=clock, emit=emit, before_write=confirm).run()
-    return outcome, clock.monotonic() - started
+    return _Work(outcome=outcome, seconds=clock.monotonic() - started, plan=plan, base=base)
+
+
+def _prepare(
+    session: Session, options: Options, opened: Opened, stack: ExitStack
+) -> tuple[BackupRequest, SmartPlan | None, LoadedSnapshot | None]:
+    """What to do, and what the strategy says about it."""
+    app, output = session.app, session.output
+    sources = _sources(options, output)
+    exclusion = _exclusion(options, sources)
+    if exclusion is not None:
+        sources = [path for path in sources if not exclusion.excludes_root(path, Path(os.fsdecode(path)).is_dir())]
+    plan = _plan(options, sources, exclusion)
+    base = _base(app, options, opened, sources, output)
+    parent = base or _parent(app, options, opened, sources, output)
+    estimate = Estimate.of(parent.snapshot.summary if parent else None)
+    if estimate.files is None and output.stderr_is_terminal and not output.quiet:
+        counted = _exclusion(options, sources)
+        estimate = stack.enter_context(CountingEstimate(sources, plan.exclusion(counted) if plan else counted))
+    cache = app.settings.cache_directory
+    request = _request(app, options, sources, base)
+    documents = snapshot_documents(plan, program=request.program_version, host=request.host) if plan else {}
+    request = replace(
+        request,
+        parent=parent,
+        exclusion=plan.exclusion(exclusion) if plan else exclusion,
+        documents=documents,
+        estimate=estimate,
+        cache_directory=cache / opened.repository.id if cache is not None else None,
+    )
+    return request, plan, base
+
+
+def _plan(options: Options, sources: Sequence[bytes], exclusion: Exclusion | None) -> SmartPlan | None:
+    """What the strategy leaves out; None when it leaves out nothing."""
+    strategy = chosen(options.strategy)
+    if strategy is None or not strategy.omits_rebuildable:
+        return None
+    return plan_smart(sources, exclusion=exclusion, one_file_system=options.one_file_system)
 
 
 def _stream_path(name: str) -> bytes:
@@ -233,6 +305,26 @@ def _parent(
     )
 
 
+def _base(
+    app: App, options: Options, opened: Opened, sources: Sequence[bytes], output: Output
+) -> LoadedSnapshot | None:
+    """What a differential backup is relative to; None for the others."""
+    strategy = chosen(options.strategy)
+    if strategy is None or not strategy.is_relative:
+        return None
+    repository, on_damage = opened.repository, warn_of_damage(output)
+    if options.base is not None:
+        base = named_snapshot(repository, options.base, on_damage=on_damage)
+        check_base(base)
+        return base
+    return find_base(
+        repository.snapshots(on_damage=on_damage),
+        host=options.host or app.identity.hostname,
+        paths=[path_text(path) for path in sources],
+        before=_time_ns(app, options),
+    )
+
+
 def _time_ns(app: App, options: Options) -> int:
     if not options.time:
         return app.clock.now_ns()
@@ -242,99 +334,24 @@ def _time_ns(app: App, options: Options) -> int:
         raise NotASearchTime(text=options.time) from None
 
 
-def _request(
-    app: App,
-    options: Options,
-    sources: Sequence[bytes],
-    exclusion: Exclusion | None,
-    parent: LoadedSnapshot | None,
-) -> BackupRequest:
+def _request(app: App, options: Options, sources: Sequence[bytes], base: LoadedSnapshot | None = None) -> BackupRequest:
+    strategy = chosen(options.strategy)
+    compression = options.compression or (strategy.snapshot_compression if strategy else Compression.AUTO)
+    tags = {tag for text in options.tag for tag in text.split(",") if tag}
     return BackupRequest(
         sources=sources,
         identity=app.identity,
         host=options.host or app.identity.hostname,
         time_ns=_time_ns(app, options),
-        parent=parent,
-        tags=sorted({tag for text in options.tag for tag in text.split(",") if tag}),
+        tags=sorted({*tags, *tags_of(strategy, base)}),
         excludes=_patterns(options),
-        exclusion=exclusion,
         one_file_system=options.one_file_system,
         with_atime=options.with_atime,
-        force=options.force,
+        force=options.force or (strategy is not None and strategy.rereads),
         skip_if_unchanged=options.skip_if_unchanged,
         dry_run=options.dry_run,
-        compression=Compression(options.compression),
+        compression=Compression(compression),
         check=BlobCheck(options.verify_blobs),
         workers=app.processors,
         program_version=f"pivori {__version__}",
     )
-
-
-class _Teller:
-    """Says what went wrong with single files, as it happens."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
-    def tell(self, event: Event) -> None:
-        """Say it."""
-        output = self._output
-        if isinstance(event, FileNotRead):
-            facts = {"path": event.path, "reason": event.reason}
-            output.warn(fill(N_("{path} could not be read: {reason}."), facts), name="file-not-read", **facts)
-        elif isinstance(event, FileChanged):
-            text = _("{path} kept changing while it was read; what was read last is stored.")
-            output.warn(text.format(path=show_path(event.path)), name="file-changed", path=event.path)
-        elif isinstance(event, FileVanished):
-            output.detail(_("{path} vanished before it was read.").format(path=show_path(event.path)))
-        elif isinstance(event, DamageFound):
-            tell_damage(event.error, output)
-
-
-def _tell(outcome: BackupOutcome, seconds: float, options: Options, output: Output) -> None:
-    summary = outcome.summary
-    output.record(
-        {
-            "message_type": "summary",
-            "dry_run": options.dry_run,
-            **msgspec.to_builtins(summary),
-            "total_duration": round(seconds, 3),
-            "snapshot_id": outcome.snapshot_id,
-            "parent": outcome.parent,
-            "errors": outcome.failures,
-        }
-    )
-    files = summary.total_files_processed
-    output.say(
-        ngettext("{count} file, {size}, in {duration}.", "{count} files, {size}, in {duration}.", files).format(
-            count=show_number(files), size=show_bytes(summary.total_bytes_processed), duration=show_duration(seconds)
-        )
-    )
-    output.say(
-        _(
-            "New: {new}; changed: {changed}; unchanged: {unchanged}. Stored: {added} ({packed} after compression)."
-        ).format(
-            new=show_number(summary.files_new),
-            changed=show_number(summary.files_changed),
-            unchanged=show_number(summary.files_unmodified),
-            added=show_bytes(summary.data_added),
-            packed=show_bytes(summary.data_added_packed),
-        )
-    )
-    if outcome.failures:
-        count = outcome.failures
-        output.warn(
-            ngettext(
-                "{count} path could not be read and is not in the snapshot.",
-                "{count} paths could not be read and are not in the snapshot.",
-                count,
-            ).format(count=show_number(count)),
-            name="incomplete",
-            count=count,
-        )
-    if outcome.snapshot_id is not None:
-        output.result(_("Snapshot {id} saved.").format(id=outcome.snapshot_id[:8]))
-    elif outcome.skipped:
-        output.result(_("Nothing changed, so no snapshot was made."))
-    else:
-        output.result(_("This was a rehearsal: nothing was stored."))

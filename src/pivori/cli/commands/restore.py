@@ -2,6 +2,7 @@
 
 With ``--json``: ``status`` lines while it runs, an ``error`` object on standard error for each file that could not be
 restored, and at the end one ``summary`` with the numbers of :class:`RestoreOutcome` and ``total_duration`` (seconds).
+With ``--rebuild`` then one ``rebuild`` object for each thing that was made again, and a ``rebuild_summary``.
 With ``--dry-run`` one ``action`` object for each step (``action``, ``path``, ``size``) and a ``summary`` that counts
 them.
 """
@@ -9,23 +10,30 @@ them.
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from pivori.app import Access
+from pivori.archives.manifest import MANIFEST_NAME
 from pivori.cli.failures import INCOMPLETE, fill
 from pivori.cli.options import repository_command
 from pivori.cli.output import Output
+from pivori.cli.rebuild import hint_at_rebuilding, run_rebuilding, show_rebuilding
 from pivori.cli.session import Session
 from pivori.cli.snapshot_options import SnapshotFilters, resolve, snapshot_filters, warn_of_damage
 from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
+from pivori.engine.documents import DOCUMENT_FOLDER, has_documents, read_document
+from pivori.engine.naming import OnDamage
 from pivori.engine.patterns import read_pattern_file
 from pivori.engine.restore import Action, Restore, RestoreOutcome, RestoreRequest, plan_restore
 from pivori.engine.selection import Selection
+from pivori.engine.smart import Step, documents_of, read_omissions, rebuild_steps
+from pivori.errors import PivoriError
 from pivori.events import Event, FileNotRestored, MetadataNotRestored
-from pivori.repository import Repository
+from pivori.repository import LoadedSnapshot, Repository
 from pivori.translation import N_, _, ngettext
 
 
@@ -45,6 +53,7 @@ class Options:
     dry_run: bool
     sparse: bool
     owners_by_name: bool
+    rebuild: bool
 
 
 @repository_command(
@@ -57,6 +66,7 @@ class Options:
     examples=[
         ("pivori restore latest --target /tmp/back", _("everything, into a folder")),
         ("pivori restore latest:/home/me/project --target ~/old --include '*.py'", _("some files of a folder")),
+        ("pivori restore latest --target /srv/new --rebuild", _("and what a smart backup left out, made again")),
         ("pivori restore @2025-11-08T12:00 --in-place --dry-run", _("what going back would change")),
     ],
 )
@@ -71,6 +81,11 @@ class Options:
 @click.option("--exclude-file", multiple=True, metavar=_("FILE"), help=_("Read such patterns from a file."))
 @click.option("--delete", is_flag=True, help=_("Remove what the restored folders hold besides."))
 @click.option("--verify", is_flag=True, help=_("Read everything back and compare it with the snapshot."))
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help=_("Then run the commands that make again what the backup left out. Only for backups you trust."),
+)
 @click.option("-n", "--dry-run", is_flag=True, help=_("Only say what would be done."))
 @click.option("--sparse", is_flag=True, help=_("Write long runs of zeros as holes."))
 @click.option("--owners-by-name", is_flag=True, help=_("Take owners by name instead of by number."))
@@ -83,20 +98,71 @@ def command(session: Session, /, filters: SnapshotFilters, **parameters: object)
         on_damage = warn_of_damage(session.output)
         loaded, subtree = resolve(repository, options.snapshot, filters, on_damage=on_damage)
         request = _request(session, options, target, loaded.snapshot.tree, subtree, loaded.snapshot.paths)
+        work = _to_rebuild(repository, loaded, request, on_damage)
+        if has_documents(repository, loaded.snapshot.tree) and request.target.resolve() == Path("/"):
+            # They belong to the backup; at the root of a machine they would be nobody's.
+            request = replace(request, without={DOCUMENT_FOLDER})
         if options.dry_run:
             _show_plan(repository, request, session.output)
+            if options.rebuild:
+                show_rebuilding(work.steps, request.target, session.output)
             return 0
-        output = session.output
-        started = session.clock.monotonic()
-        with session.progress() as progress:
+        outcome = _restore(session, repository, request, loaded.id)
+    is_whole = not (outcome.failures or outcome.problems)
+    if options.rebuild:
+        rebuilt = run_rebuilding(work.steps, request.target, work.documents, session.output)
+        is_whole = is_whole and rebuilt and work.is_known
+    else:
+        hint_at_rebuilding(work.steps, session.output)
+    return 0 if is_whole else INCOMPLETE
 
-            def emit(event: Event) -> None:
-                progress.update(event)
-                _tell_event(event, output)
 
-            outcome = Restore(repository, request, emit=emit).run()
-        _tell(outcome, session.clock.monotonic() - started, loaded.id, output)
-    return INCOMPLETE if outcome.failures or outcome.problems else 0
+def _restore(session: Session, repository: Repository, request: RestoreRequest, snapshot: str) -> RestoreOutcome:
+    output = session.output
+    started = session.clock.monotonic()
+    with session.progress() as progress:
+
+        def emit(event: Event) -> None:
+            progress.update(event)
+            _tell_event(event, output)
+
+        outcome = Restore(repository, request, emit=emit).run()
+    _tell(outcome, session.clock.monotonic() - started, snapshot, output)
+    return outcome
+
+
+class _Rebuilding(NamedTuple):
+    """What is to be made again, and the documents that takes. ``is_known`` is false when nobody can tell."""
+
+    steps: list[Step]
+    documents: dict[bytes, bytes]
+    is_known: bool = True
+
+
+def _to_rebuild(
+    repository: Repository, loaded: LoadedSnapshot, request: RestoreRequest, on_damage: OnDamage
+) -> _Rebuilding:
+    """What a smart snapshot asks to make again where it is restored. Whatever is wrong with that, files come first."""
+    tree, name = loaded.snapshot.tree, loaded.id[:8]
+    try:
+        if not has_documents(repository, tree):
+            return _Rebuilding([], {})
+        omissions = read_omissions(read_document(repository, tree, MANIFEST_NAME, snapshot=name), source=name)
+    except PivoriError as error:
+        on_damage(error)
+        return _Rebuilding([], {}, is_known=False)
+    below = request.subtree.strip(b"/")
+    steps = rebuild_steps(omissions, below=below)
+    if request.selection is not None:
+        start = tuple(part for part in below.split(b"/") if part)
+        steps = [step for step in steps if request.selection.decide((*start, *step.path.split(b"/")), True)[0]]
+    documents = {}
+    for path in documents_of(steps):
+        try:
+            documents[path] = read_document(repository, tree, path, snapshot=name)
+        except PivoriError as error:
+            on_damage(error)
+    return _Rebuilding(steps, documents)
 
 
 def _target(options: Options) -> Path:

@@ -1,12 +1,14 @@
 """The verb ``backup``.
 
 ``walk`` goes through the sources and finds what changed since the parent snapshot (``previous``); ``reading`` turns
-files into blobs and nodes, in worker processes (``crew``); ``assembly`` makes trees of the nodes; ``run`` ties them
-together and writes the snapshot.
+files into blobs and nodes, in worker processes (``crew``); ``assembly`` makes trees of the nodes, to which
+``documents`` adds what the backup has to say; ``run`` ties them together and writes the snapshot.
 """
 
+from pivori.engine.backup.documents import DocumentsClash
 from pivori.engine.backup.estimate import CountingEstimate, Estimate
-from pivori.engine.backup.run import Backup, BackupOutcome, BackupRequest, NothingToBackUp
+from pivori.engine.backup.request import BackupOutcome, BackupRequest
+from pivori.engine.backup.run import Backup, NothingToBackUp
 from pivori.engine.backup.sources import resolve_source
 from pivori.engine.backup.stream import CommandFailed, EmptyStream, backup_stream
 
@@ -16,6 +18,7 @@ __all__ = [
     "BackupRequest",
     "CommandFailed",
     "CountingEstimate",
+    "DocumentsClash",
     "EmptyStream",
     "Estimate",
     "NothingToBackUp",

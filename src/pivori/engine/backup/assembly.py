@@ -2,10 +2,12 @@
 goes into the directory above."""
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from pivori.engine.backup.documents import Addition
 from pivori.engine.backup.previous import node_is_unchanged
 from pivori.engine.backup.reading import extended
 from pivori.host import group_name, read_attributes, user_name
@@ -32,7 +34,8 @@ class Directory:
     snapshot has it; KEPT when that was not even looked up; None when the entry is left out. ``remaining`` counts the
     slots that are still open, and one more until the listing is complete. ``same`` stays true while everything is as
     it was in ``previous_id``, the tree of the parent snapshot; ``is_recognised`` says that this was seen from the
-    signature. ``facts`` are what is remembered of it for the next run, if nothing is missing from it.
+    signature. ``facts`` are what is remembered of it for the next run, if nothing is missing from it. ``addition`` is
+    an entry besides those that were found; such a directory is neither recognised nor remembered.
     """
 
     number: int
@@ -49,6 +52,7 @@ class Directory:
     same: bool = False
     is_recognised: bool = False
     facts: Facts | None = None
+    addition: Addition | None = None
 
 
 class Assembly:
@@ -56,6 +60,7 @@ class Assembly:
 
     ``add_tree`` stores a tree: its id as text, and whether new. ``previous_nodes`` gives the nodes of a tree of the
     parent snapshot by name. ``remember`` gets a directory's path, tree and facts when nothing is missing from it.
+    ``addition`` goes into the root.
     """
 
     def __init__(
@@ -65,11 +70,13 @@ class Assembly:
         previous_nodes: Callable[[str | None], dict[bytes, Node]],
         remember: Callable[[bytes, str, Facts], None],
         with_atime: bool,
+        addition: Addition | None = None,
     ) -> None:
         self._add_tree = add_tree
         self._previous_nodes = previous_nodes
         self._remember = remember
         self._with_atime = with_atime
+        self._addition = addition
         self._open: dict[int, Directory] = {}
         self._next = 0
         self.root: str | None = None
@@ -82,6 +89,8 @@ class Assembly:
     ) -> Directory:
         """A new directory, whose own node will go into ``slot`` of the directory ``above`` (None: the root)."""
         directory = Directory(self._next, path, name, above, slot, status)
+        if above is None:
+            directory.addition = self._addition
         self._next += 1
         self._open[directory.number] = directory
         return directory
@@ -140,6 +149,9 @@ class Assembly:
                 for name, node in zip(directory.names, directory.nodes, strict=True)
             ]
         encoded = [node if isinstance(node, bytes) else encode_node(node) for node in nodes if node is not None]
+        if directory.addition is not None:
+            names = [name for name, node in zip(directory.names, nodes, strict=True) if node is not None]
+            encoded.insert(bisect_left(names, directory.addition.name), directory.addition.node)
         return self._add_tree(assemble_tree(encoded))
 
     def _node_of(self, directory: Directory, tree: str) -> tuple[bytes | Node, bool]:

@@ -2,16 +2,15 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from pivori.clock import Clock
 from pivori.engine.backup.assembly import Assembly
 from pivori.engine.backup.crew import Alone, Crew, Task, Workers, serve
-from pivori.engine.backup.estimate import Estimate
+from pivori.engine.backup.documents import Addition, DocumentWriter
 from pivori.engine.backup.previous import PreviousTrees
 from pivori.engine.backup.reading import (
     SEGMENT,
@@ -21,25 +20,20 @@ from pivori.engine.backup.reading import (
     SegmentTask,
     file_node,
 )
+from pivori.engine.backup.request import BackupOutcome, BackupRequest, snapshot_of
 from pivori.engine.backup.signatures import Signatures
 from pivori.engine.backup.sources import merge_sources
-from pivori.engine.backup.walk import FILES_PER_BATCH, Exclusion, Walk
+from pivori.engine.backup.walk import FILES_PER_BATCH, Walk
 from pivori.errors import PivoriError
 from pivori.events import DamageFound, Event, FileChanged, FileNotRead, FileVanished, Progress
-from pivori.host import ProcessIdentity
 from pivori.host.workers import WorkerPool
 from pivori.repository import (
-    BlobCheck,
-    Compression,
     Intake,
-    LoadedSnapshot,
     Repository,
-    Snapshot,
     Summary,
     WriterSettings,
     format_time,
     parse_time,
-    path_text,
 )
 from pivori.storage import DiscardingStorage
 from pivori.translation import N_
@@ -55,44 +49,6 @@ class NothingToBackUp(PivoriError):
     code = "nothing-to-back-up"
     message = N_("None of the paths to back up could be read, so no snapshot was made.")
     hint = N_("Check the paths and their permissions.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class BackupRequest:
-    """What to back up, and how. ``sources`` are absolute paths without symbolic links."""
-
-    sources: Sequence[bytes]
-    identity: ProcessIdentity
-    host: str
-    time_ns: int
-    parent: LoadedSnapshot | None = None
-    tags: Sequence[str] = ()
-    excludes: Sequence[str] = ()
-    exclusion: Exclusion | None = None
-    one_file_system: bool = False
-    with_atime: bool = False
-    force: bool = False
-    skip_if_unchanged: bool = False
-    dry_run: bool = False
-    compression: Compression = Compression.AUTO
-    check: BlobCheck = BlobCheck.SAMPLE
-    workers: int = 1
-    program_version: str = ""
-    estimate: Estimate = field(default_factory=Estimate)
-    cache_directory: Path | None = None
-    """The cache of this repository; what directories look like is kept there for the next run."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BackupOutcome:
-    """What came of it. ``snapshot_id`` is None for a dry run and when nothing changed and that was to be skipped."""
-
-    snapshot_id: str | None
-    tree: str
-    parent: str | None
-    summary: Summary
-    failures: int
-    skipped: bool
 
 
 @dataclass
@@ -151,6 +107,7 @@ class Backup:
             previous_nodes=previous.nodes,
             remember=self._signatures.note,
             with_atime=request.with_atime,
+            addition=self._store_documents(previous),
         )
         self._walk = Walk(
             merge_sources(request.sources),
@@ -165,7 +122,7 @@ class Backup:
         )
 
     def run(self) -> BackupOutcome:
-        """Back up. Raises NothingToBackUp, storage errors, WorkerDied."""
+        """Back up. Raises NothingToBackUp, DocumentsClash, storage errors, WorkerDied."""
         started = self._clock.now_ns()
         parent = self._request.parent
         readable = self._check_sources()
@@ -320,6 +277,13 @@ class Backup:
         previous.is_complete = self._signatures.is_trusted
         return previous
 
+    def _store_documents(self, previous: PreviousTrees) -> Addition | None:
+        request = self._request
+        if not request.documents:
+            return None
+        writer = DocumentWriter(self._intake, request.identity, request.time_ns, previous.nodes)
+        return writer.store(request.documents, request.parent.snapshot.tree if request.parent else None)
+
     def _add_tree(self, content: bytes) -> tuple[str, bool]:
         blob, new = self._intake.add_tree(content)
         return blob.hex(), new
@@ -364,24 +328,6 @@ class Backup:
             total_files_processed=tally.files + counts.files_unmodified,
             total_bytes_processed=tally.bytes + counts.unmodified_bytes,
         )
-
-
-def snapshot_of(request: BackupRequest, tree: str, summary: Summary) -> Snapshot:
-    """The snapshot that a request makes of a tree."""
-    return Snapshot(
-        time=format_time(request.time_ns),
-        parent=request.parent.id if request.parent else None,
-        tree=tree,
-        paths=sorted(path_text(path) for path in request.sources),
-        hostname=request.host,
-        username=request.identity.username,
-        uid=request.identity.uid,
-        gid=request.identity.gid,
-        excludes=list(request.excludes),
-        tags=list(request.tags),
-        program_version=request.program_version,
-        summary=summary,
-    )
 
 
 def _is_little(tasks: Iterable[Task]) -> bool:

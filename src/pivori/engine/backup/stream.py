@@ -10,7 +10,7 @@ from typing import Final
 
 from pivori.clock import Clock
 from pivori.engine.backup.reading import BlobGroup
-from pivori.engine.backup.run import BackupOutcome, BackupRequest, snapshot_of
+from pivori.engine.backup.request import BackupOutcome, BackupRequest, snapshot_of
 from pivori.errors import PivoriError
 from pivori.events import Event, Progress
 from pivori.host import StreamingProcess, group_name, user_name

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from pivori.engine.backup.assembly import KEPT, Assembly, Directory, Facts
+from pivori.engine.backup.documents import DocumentsClash
 from pivori.engine.backup.previous import PreviousTrees, Unchanged, node_is_unchanged
 from pivori.engine.backup.reading import FileTask, extended
 from pivori.engine.backup.signatures import Known, Signatures
@@ -87,7 +88,7 @@ class Walk:
         self._batch_files = 0
 
     def batches(self, root_tree: str | None) -> Iterator[list[FileTask] | None]:
-        """The work, batch by batch; ``root_tree`` is the parent snapshot's tree."""
+        """The work, batch by batch; ``root_tree`` is the parent snapshot's tree. Raises DocumentsClash."""
         pulse = 0
         root = self._assembly.open(b"/", b"", None, 0, None)
         stack = self._open_directory(root, None, root_tree, self._sources)
@@ -131,7 +132,10 @@ class Walk:
         entries = self._entries(directory, sources)
         directory.previous_node = previous_node
         directory.previous_id = previous_id
-        signature = self._signatures.sign(entries, self._now_ns()) if entries else None
+        if directory.addition is not None and any(entry.name == directory.addition.name for entry in entries):
+            raise DocumentsClash(path=directory.path + directory.addition.name)
+        is_signed = bool(entries) and directory.addition is None
+        signature = self._signatures.sign(entries, self._now_ns()) if is_signed else None
         if signature is not None:
             seen = self._signatures.known(directory.path)
             if seen is not None and seen.digest == signature.digest and seen.tree == previous_id:
@@ -140,7 +144,7 @@ class Walk:
                 directory.facts = _facts_of(signature.digest, entries)
         known = self._previous.nodes(previous_id)
         # A tree that cannot be read has no known nodes either: an empty directory must not be taken for it.
-        directory.same = bool(entries) and len(known) == len(entries)
+        directory.same = bool(entries) and len(known) == len(entries) and directory.addition is None
         self._assembly.expect(directory, [entry.name for entry in entries])
         below: list[_Pending] = []
         to_read: list[tuple[int, bytes]] = []

@@ -143,11 +143,12 @@ class _Level(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Scope:
     """What is wanted of a snapshot. ``start`` is where the walk begins in it, and patterns see whole paths;
-    ``sources`` are the paths that were backed up, each as its names."""
+    ``sources`` are the paths that were backed up, each as its names; ``without`` are names left out at its top."""
 
     selection: Selection | None = None
     start: tuple[bytes, ...] = ()
     sources: Collection[tuple[bytes, ...]] = ()
+    without: Collection[bytes] = ()
 
     def is_on_the_way(self, shown: tuple[bytes, ...]) -> bool:
         """Whether a directory only leads to what was backed up."""
@@ -177,6 +178,8 @@ def walk_items(
                 yield LeaveItem(level.item)
             continue
         name, node = entry
+        if name in scope.without and len(stack) == 1:
+            continue
         path = level.path + b"/" + name if level.path else name
         shown = (*level.shown, name)
         selected, inside = scope.decide(shown, node.type == "dir")

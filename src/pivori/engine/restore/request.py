@@ -11,7 +11,10 @@ from pivori.repository import Repository
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreRequest:
-    """What to restore, and where. ``subtree`` narrows to a path in the snapshot; ``target`` gets what is below it."""
+    """What to restore, and where. ``subtree`` narrows to a path in the snapshot; ``target`` gets what is below it.
+
+    ``without`` are names that are left out at the top of it.
+    """
 
     tree: str
     target: Path
@@ -22,6 +25,7 @@ class RestoreRequest:
     sparse: bool = False
     verify: bool = False
     owners_by_name: bool = False
+    without: Collection[bytes] = ()
     workers: int = 1
     expected_files: int | None = None
     expected_bytes: int | None = None
@@ -36,5 +40,5 @@ def items_of(
         yield single_item(node)
         return
     start = tuple(name for name in request.subtree.split(b"/") if name)
-    scope = Scope(selection=request.selection, start=start, sources=request.sources)
+    scope = Scope(selection=request.selection, start=start, sources=request.sources, without=request.without)
     yield from walk_items(repository, tree, scope, on_damage)

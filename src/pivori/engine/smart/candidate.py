@@ -12,6 +12,7 @@ from pivori.translation import N_, Phrase
 
 Command = tuple[str, ...]
 
+_CACHE: Final = b".cache"
 _LARGEST_TEXT: Final = 64 << 20
 """A lock file of more bytes than this is not read."""
 
@@ -33,11 +34,15 @@ class Proof(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """What is in a candidate: ``size`` in bytes; ``repository`` is one of its own in it; ``is_whole`` says that all
-    of it could be looked at."""
+    """What is in a candidate: ``size`` in bytes, and for each name at its top the ``newest`` file below it with its
+    modification time (nanoseconds); what is in a ``.cache`` counts under that name.
+
+    ``repository`` is one of its own in it; ``is_whole`` says that all of it could be looked at.
+    """
 
     size: int
     files: int
+    newest: Mapping[bytes, tuple[int, bytes]]
     repository: bytes | None
     is_whole: bool
 
@@ -95,22 +100,28 @@ def measure(path: bytes) -> Extent:
     """Count what is in a directory, or a file; links are not followed. Raises OSError when it is not there."""
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
-        return Extent(status.st_size, 1, None, True)
+        return Extent(status.st_size, 1, {}, None, True)
     size = files = 0
+    newest: dict[bytes, tuple[int, bytes]] = {}
     repository, is_whole = None, True
-    waiting = [path]
+    waiting = [(path, b"")]
     while waiting:
-        directory = waiting.pop()
+        directory, top = waiting.pop()
         try:
-            entries = list(os.scandir(directory))
+            with os.scandir(directory) as listing:
+                entries = list(listing)
         except OSError:
             is_whole = False
             continue
         for entry in entries:
+            under = top or entry.name
             if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
+                waiting.append((entry.path, _CACHE if entry.name == _CACHE else under))
             elif entry.is_file(follow_symlinks=False):
-                files, size = files + 1, size + entry.stat(follow_symlinks=False).st_size
+                status = entry.stat(follow_symlinks=False)
+                files, size = files + 1, size + status.st_size
+                if under not in newest or status.st_mtime_ns > newest[under][0]:
+                    newest[under] = status.st_mtime_ns, entry.path
             if entry.name == b".git" and directory != path:
                 repository = entry.path
-    return Extent(size, files, repository, is_whole)
+    return Extent(size, files, newest, repository, is_whole)

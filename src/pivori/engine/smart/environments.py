@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from pivori.engine.smart.candidate import Candidate, Command, NotProven, Proof, read_file
 from pivori.engine.smart.documents import document_name
 from pivori.engine.smart.rules import ENVIRONMENT_MARK
+from pivori.host import read_directory
 from pivori.translation import N_, Phrase
 
 _LOCKS: Final = (
@@ -127,7 +128,7 @@ def _site_packages(directory: bytes) -> Iterator[bytes]:
 
 
 def _read_packages(candidate: Candidate, folder: bytes, installed: _Installed) -> None:
-    for entry in os.scandir(folder):
+    for entry in read_directory(folder):
         if entry.name.endswith((b".egg-link", b".egg-info", b".egg")):
             raise NotProven(N_("{name} in it was installed in an old way"), name=os.fsdecode(entry.name))
         if not entry.name.endswith(b".dist-info"):
@@ -189,7 +190,7 @@ def _check_files(directory: bytes, installed: _Installed) -> None:
     """Raises NotProven for a file of no package, and for one that was changed since it was installed."""
     waiting = [directory]
     while waiting:
-        for entry in os.scandir(waiting.pop()):
+        for entry in read_directory(waiting.pop()):
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(entry.path)
                 continue
@@ -197,19 +198,20 @@ def _check_files(directory: bytes, installed: _Installed) -> None:
             known = installed.files.get(entry.path)
             if known is None and not _SKELETON.fullmatch(relative) and not entry.is_symlink():
                 raise NotProven(N_("it holds {path}, which no package brought"), path=_shown(relative))
-            if known is not None and entry.is_file(follow_symlinks=False) and not _is_intact(entry, known):
+            is_content = entry.is_file(follow_symlinks=False) and not entry.name.endswith((b".pyc", b".pyo"))
+            if known is not None and is_content and not _is_intact(entry, known):
                 raise NotProven(N_("{path} in it was changed after it was installed"), path=_shown(relative))
 
 
 def _is_intact(entry: "os.DirEntry[bytes]", known: _Record) -> bool:
     """Whether a file is as its package recorded it. What was written before the record is not read again."""
     status = entry.stat(follow_symlinks=False)
-    if not known.length or not known.digest.startswith("sha256="):
-        return True
-    if str(status.st_size) != known.length:
+    if known.length and str(status.st_size) != known.length:
         return False
     if status.st_mtime_ns <= known.written_ns + _SLACK_NS:
         return True
+    if not known.digest.startswith("sha256="):
+        return False
     with open(entry.path, "rb") as file:
         actual = hashlib.file_digest(file, "sha256").digest()
     return base64.urlsafe_b64encode(actual).rstrip(b"=").decode() == known.digest.removeprefix("sha256=").rstrip("=")

@@ -6,6 +6,7 @@ from typing import Final
 from pivori.engine.exclusion import CACHE_DIRECTORY_TAG, read_beginning
 from pivori.engine.smart.candidate import Candidate, NotProven, Proof
 from pivori.engine.smart.rules import DATABASE_JOURNAL
+from pivori.host import read_directory
 from pivori.translation import N_, Phrase
 
 _LOOK: Final = 8 << 10
@@ -20,7 +21,7 @@ def judge_bytecode(candidate: Candidate) -> Proof:
     """The proof about a ``__pycache__``. Raises NotProven."""
     candidate.demand_untracked()
     candidate.demand_no_repository()
-    for entry in os.scandir(candidate.path):
+    for entry in read_directory(candidate.path):
         if not entry.name.endswith((b".pyc", b".pyo", b".nbi", b".nbc")) or entry.is_dir(follow_symlinks=False):
             name = entry.name.decode("utf-8", "backslashreplace")
             raise NotProven(N_("it holds {name}, which is no bytecode"), name=name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pivori.engine.smart.candidate import Candidate, Command, NotProven, Proof, read_file
+from pivori.host import read_directory
 from pivori.translation import N_, Phrase
 
 _OWN_NAMES: Final = frozenset(
@@ -29,19 +30,22 @@ _OWN_NAMES: Final = frozenset(
 )
 """What package managers and build tools themselves keep in a ``node_modules``."""
 
+_CHANGING: Final = _OWN_NAMES - {b".pnpm"}
+"""Those in which files change after the installation."""
+
 _SLACK_NS: Final = 2_000_000_000
 
 
 @dataclass(frozen=True)
 class Manager:
-    """A package manager: the command that installs what the lock file says, and the file it leaves when it is done.
+    """A package manager: the command that installs what the lock file says, and the files it leaves when done.
 
     ``packages`` reads a lock file: the packages it names, each with its version where the file says so plainly.
     """
 
     install: Command
     run: Command
-    mark: bytes | None
+    marks: tuple[bytes, ...]
     packages: Callable[[bytes], "Packages"]
 
 
@@ -93,11 +97,13 @@ def _binary(_content: bytes) -> Packages:
     return Packages()
 
 
-_NPM: Final = Manager(("npm", "ci"), ("npm", "run", "build"), b".package-lock.json", _npm)
-_YARN: Final = Manager(("yarn", "install", "--frozen-lockfile"), ("yarn", "run", "build"), b".yarn-integrity", _text)
-_PNPM: Final = Manager(("pnpm", "install", "--frozen-lockfile"), ("pnpm", "run", "build"), b".modules.yaml", _text)
-_BUN: Final = Manager(("bun", "install", "--frozen-lockfile"), ("bun", "run", "build"), None, _text)
-_BUN_BINARY: Final = Manager(_BUN.install, _BUN.run, None, _binary)
+_NPM: Final = Manager(("npm", "ci"), ("npm", "run", "build"), (b".package-lock.json",), _npm)
+_YARN: Final = Manager(
+    ("yarn", "install", "--frozen-lockfile"), ("yarn", "run", "build"), (b".yarn-integrity", b".yarn-state.yml"), _text
+)
+_PNPM: Final = Manager(("pnpm", "install", "--frozen-lockfile"), ("pnpm", "run", "build"), (b".modules.yaml",), _text)
+_BUN: Final = Manager(("bun", "install", "--frozen-lockfile"), ("bun", "run", "build"), (), _text)
+_BUN_BINARY: Final = Manager(_BUN.install, _BUN.run, (), _binary)
 
 LOCK_FILES: Final[Mapping[bytes, Manager]] = {
     b"npm-shrinkwrap.json": _NPM,
@@ -141,7 +147,7 @@ def package_json(candidate: Candidate) -> dict[str, Any]:
 
 def _installed(directory: bytes) -> Iterator[tuple[str, bytes]]:
     """The packages at the top of a ``node_modules`` with their paths. Raises NotProven for what is none."""
-    for entry in os.scandir(directory):
+    for entry in read_directory(directory):
         if entry.name in _OWN_NAMES:
             continue
         name = entry.name.decode("utf-8", "replace")
@@ -150,7 +156,7 @@ def _installed(directory: bytes) -> Iterator[tuple[str, bytes]]:
         if not name.startswith("@"):
             yield name, entry.path
             continue
-        for inner in os.scandir(entry.path):
+        for inner in read_directory(entry.path):
             yield f"{name}/{inner.name.decode('utf-8', 'replace')}", inner.path
 
 
@@ -182,30 +188,14 @@ def _version_of(package: bytes) -> str | None:
 
 def _check_untouched(candidate: Candidate, manager: Manager) -> None:
     """Raises NotProven when a file of a package was written after the package manager was done."""
-    if manager.mark is None:
+    newest = candidate.extent.newest
+    done = max((newest[mark][0] for mark in manager.marks if mark in newest), default=None)
+    if done is None:
         return
-    try:
-        done = os.lstat(os.path.join(candidate.path, manager.mark)).st_mtime_ns
-    except OSError:
-        return
-    for name, path in _written_after(candidate.path, done + _SLACK_NS):
-        if name not in _OWN_NAMES:
+    for name, (written, path) in sorted(newest.items()):
+        if written > done + _SLACK_NS and name not in _CHANGING:
             shown = os.path.relpath(path, candidate.path).decode("utf-8", "backslashreplace")
             raise NotProven(N_("{path} in it was changed after it was installed"), path=shown)
-
-
-def _written_after(directory: bytes, moment: int) -> Iterator[tuple[bytes, bytes]]:
-    """The files modified after a moment (nanoseconds), each with the top-level name it lies under."""
-    for top in os.scandir(directory):
-        if top.name in _OWN_NAMES:
-            continue
-        waiting = [top]
-        while waiting:
-            entry = waiting.pop()
-            if entry.is_dir(follow_symlinks=False):
-                waiting.extend(entry for entry in os.scandir(entry.path) if entry.name != b".cache")
-            elif entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime_ns > moment:
-                yield top.name, entry.path
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -31,7 +31,7 @@ _JUDGES: Final[Mapping[RuleName, Callable[[Candidate], Proof]]] = {
     RuleName.LOG: judge_log,
     RuleName.DROPPING: judge_dropping,
 }
-_NOTHING: Final = Extent(0, 0, None, False)
+_NOTHING: Final = Extent(0, 0, {}, None, False)
 
 
 class Exclusion(Protocol):
@@ -240,7 +240,7 @@ def _omission(decision: Decision, root: bytes) -> Omission:
         bytes=decision.size,
         files=decision.files,
         rule=decision.rule.value,
-        evidence=str(decision.reason),
+        evidence=decision.reason[:],  # plain text: a phrase is a kind of text that JSON encoders refuse
         directory="" if not decision.rebuild or directory == "." else directory,
         rebuild=[list(command) for command in decision.rebuild],
     )

@@ -1,13 +1,16 @@
 """Rebuilding what a smart backup left out: the commands of its manifest, in order, in the restored tree.
 
 A manifest may be hostile. A command that does not fit a form of ours is refused and shown; so is one whose directory
-leads out of the target, over a link or by its name. What is there already is never touched.
+leads out of the target, over a link or by its name. What is there already is never touched; what a failed command
+left half made is taken away again. Where root rebuilds, the commands run as the owner of the folder they run in.
 """
 
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -126,6 +129,7 @@ def rebuild(
     done: set[tuple[bytes, tuple[tuple[str, ...], ...]]] = set()
     target = os.path.realpath(target)
     with tempfile.TemporaryDirectory(prefix="pivori-rebuild-") as folder:
+        os.chmod(folder, 0o711)  # noqa: S103 - the owners of other folders come through, and cannot list it
         places = _write_documents(os.fsencode(folder), documents)
         for step in steps:
             checked = check_step(step, target)
@@ -133,12 +137,29 @@ def rebuild(
             if checked.state is StepState.PLANNED and key in done:
                 yield StepOutcome(step=step, state=StepState.DONE)
             elif checked.state is StepState.PLANNED:
-                outcome = _do(step, target, places, starting)
+                outcome = _try(step, target, places, starting)
                 if outcome.state is StepState.DONE:
                     done.add(key)
                 yield outcome
             else:
                 yield checked
+
+
+def _try(
+    step: Step,
+    target: bytes,
+    places: Mapping[str, str],
+    starting: Callable[[Step, tuple[str, ...]], None],
+) -> StepOutcome:
+    """Do a step whole, or leave nothing of it."""
+    is_done = False
+    try:
+        outcome = _do(step, target, places, starting)
+        is_done = outcome.state is StepState.DONE
+        return outcome
+    finally:
+        if not is_done:
+            _take_away(os.path.join(target, step.path))
 
 
 def _do(
@@ -148,15 +169,23 @@ def _do(
     starting: Callable[[Step, tuple[str, ...]], None],
 ) -> StepOutcome:
     directory = os.path.join(target, step.directory)
+    owner = _owner_of(directory)
     for command in step.commands:
         missing = next((word for word in command if is_document(word) and word not in places), None)
         if missing is not None:
             reason = Phrase(N_("the backup does not hold {name}"), name=missing)
             return StepOutcome(step=step, state=StepState.FAILED, reason=reason)
         starting(step, command)
+        if owner is not None:
+            for word in command:
+                if word in places:
+                    os.chown(places[word], *owner)
         try:
             status, output = run_to_end(
-                [places.get(word, word) for word in command], directory=directory, variables=_VARIABLES
+                [places.get(word, word) for word in command],
+                directory=directory,
+                variables=_VARIABLES,
+                owner=owner,
             )
         except CommandNotStarted:
             reason = Phrase(N_("the program {name} is missing"), name=command[0])
@@ -165,6 +194,21 @@ def _do(
             reason = Phrase(N_("{command} ended with status {status}"), command=" ".join(command), status=status)
             return StepOutcome(step=step, state=StepState.FAILED, reason=reason, output=output)
     return StepOutcome(step=step, state=StepState.DONE)
+
+
+def _owner_of(directory: bytes) -> tuple[int, int] | None:
+    """Who the commands in a folder run as; None for the one who runs this program."""
+    status = os.stat(directory)
+    return (status.st_uid, status.st_gid) if os.geteuid() == 0 and status.st_uid != 0 else None
+
+
+def _take_away(path: bytes) -> None:
+    """Remove what a command made that then failed: it was not there before."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            os.unlink(path)
 
 
 def _write_documents(folder: bytes, documents: Mapping[bytes, bytes]) -> dict[str, str]:
@@ -180,10 +224,11 @@ def _write_documents(folder: bytes, documents: Mapping[bytes, bytes]) -> dict[st
 
 def _stays_inside(target: bytes, directory: bytes) -> bool:
     """Whether a relative path names a place below the target without passing a link."""
+    names = directory.split(b"/") if directory else []
+    if any(name in (b"", b".", b"..") or b"\0" in name for name in names):
+        return False
     path = target
-    for name in directory.split(b"/") if directory else ():
-        if name in (b"", b".", b"..") or b"\0" in name:
-            return False
+    for name in names:
         path = os.path.join(path, name)
         try:
             if stat.S_ISLNK(os.lstat(path).st_mode):
