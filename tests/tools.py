@@ -18,7 +18,17 @@ from pathlib import Path
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 COMPLETE = TOOLS / "complete"
 SUITES = ("bookworm", "trixie", "sid")  # restic 0.14, 0.18 and the newest
-PACKAGE_OF = {"fusermount3": "fuse3", "setfattr": "attr", "setfacl": "acl", "git": "git", "npm": "npm"}
+PACKAGE_OF = {
+    "fusermount3": "fuse3",
+    "setfattr": "attr",
+    "setfacl": "acl",
+    "zip": "zip",
+    "unzip": "unzip",
+    "7zz": "7zip",
+    "zstd": "zstd",
+    "git": "git",
+    "npm": "npm",
+}
 KEYRINGS = Path("/usr/share/keyrings")
 FALLBACK_MIRROR = "http://deb.debian.org/debian"
 DEBIAN_ARCHIVE = re.compile(r"/debian/?$|/debian\.list$|/archive/debian/")

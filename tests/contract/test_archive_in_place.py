@@ -262,3 +262,26 @@ def test_a_failed_restore_into_an_empty_directory_leaves_it_empty(tmp_path: Path
     outcome = restore(path, tmp_path / "empty", keep_going=True)
     assert outcome.failures >= 1
     assert (tmp_path / "empty" / "text").read_text() == "hello\n"
+
+
+def test_a_mount_point_is_exchanged_from_the_inside(tmp_path: Path, live: Path) -> None:
+    import subprocess
+
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mounted], capture_output=True).returncode:
+        pytest.skip("no right to mount")
+    try:
+        (mounted / "old").write_text("old")
+        (mounted / "text").write_text("old")
+        outcome = restore(tmp_path / "a.zip", mounted, replace=True)
+        aside = mounted / "mounted.before-20251108-120000"
+        assert outcome.aside == aside
+        assert sorted(os.listdir(aside)) == ["old", "text"]
+        expected = fresh(tmp_path)
+        now = {path: each for path, each in picture(mounted).items() if not path.startswith(aside.name.encode())}
+        expected.pop(b""), now.pop(b"")
+        assert now == expected
+        assert os.listdir(tmp_path).count(".mounted.restoring-20251108-120000") == 0
+    finally:
+        subprocess.run(["umount", mounted], check=True)

@@ -424,3 +424,35 @@ def test_an_interrupted_create_cleans_up(pivori: Pivori, tmp_path: Path, backups
     if process.returncode:
         assert process.returncode == 130
         assert list(backups.iterdir()) == []
+
+
+def test_what_a_smart_archive_left_out_is_still_known_after_an_import_and_an_export(
+    pivori: Pivori, tmp_path: Path, backups: Path, program: Callable[[str], Path]
+) -> None:
+    def git(*arguments: str) -> None:
+        command = [program("git"), "-c", "user.name=x", "-c", "user.email=x@y", *arguments]
+        subprocess.run(command, cwd=root, check=True, capture_output=True, env={**os.environ, "HOME": str(tmp_path)})
+
+    origin, root = tmp_path / "origin.git", tmp_path / "project"
+    root.mkdir()
+    subprocess.run([program("git"), "init", "-q", "--bare", origin], check=True)
+    git("init", "-q", "-b", "main")
+    (root / "code.py").write_text("print(1)\n")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    git("remote", "add", "origin", str(origin))
+    git("push", "-q", "-u", "origin", "main")
+    path = create(pivori, root, backups, "--strategy", "smart")
+    omitted = [each["path"] for each in pivori.json("archive", "show", path)["omitted"]]
+    assert omitted == [".git"]
+    pivori("archive", "restore", path, "-t", tmp_path / "one", "--rebuild")
+    assert (tmp_path / "one" / ".git" / "HEAD").exists()
+    pivori("archive", "import", path)
+    pivori("restore", f"latest:{root}", "--target", tmp_path / "two", "--rebuild")
+    assert (tmp_path / "two" / ".git" / "HEAD").exists()
+    made = pivori.json("archive", "export", "latest", "-o", tmp_path / "exported.zip")
+    shown = pivori.json("archive", "show", made["archive"])
+    assert [each["path"] for each in shown["omitted"]] == [".git"]
+    pivori("archive", "restore", made["archive"], "-t", tmp_path / "three", "--rebuild")
+    assert (tmp_path / "three" / ".git" / "HEAD").exists()
+    assert (tmp_path / "three" / "code.py").read_text() == "print(1)\n"

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -93,6 +94,29 @@ def file_digest(path: Path, progress: Callable[[int], None] = lambda _size: None
             digest.update(view[:size])
             progress(size)
     return digest.hexdigest()
+
+
+class BackgroundDigest:
+    """The SHA-256 of a file, taken beside other work: hashing leaves the interpreter to others."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin to read the file."""
+        self._result: str | OSError = ""
+        self._thread = threading.Thread(target=self._run, args=(path,), daemon=True)
+        self._thread.start()
+
+    def _run(self, path: Path) -> None:
+        try:
+            self._result = file_digest(path)
+        except OSError as error:
+            self._result = error
+
+    def result(self) -> str:
+        """The digest. Raises OSError."""
+        self._thread.join()
+        if isinstance(self._result, OSError):
+            raise self._result
+        return self._result
 
 
 class DigestingWriter(io.RawIOBase):

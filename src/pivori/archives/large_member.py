@@ -21,7 +21,7 @@ class Packer(Protocol):
     """How much of a large file is compressed at once."""
 
     def add(self, item: Item, content: bytes, digest: bytes) -> None:
-        """Put one member into the batch that is being made."""
+        """Put one member into the batch that is being made; a link or directory has no digest."""
         ...
 
     def finish(self) -> tuple[bytes, Any]:

@@ -5,6 +5,7 @@ parts, which the parent writes in order while it reads the same parts to hash th
 both, the file changed, and what the parent read is what is stored. So what is stored always is what was hashed.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -195,7 +196,7 @@ class Pipeline:
         """Write a document; a large one in parts, by the workers."""
         item = Item(-1, b"", name, EntryKind.FILE, _DOCUMENT_MODE, 0, 0, 0)
         if len(content) <= BYTES_PER_BATCH:
-            self._sink.packer.add(item, content, b"")
+            self._sink.packer.add(item, content, hashlib.sha256(content).digest())
             self._sink.write_batch(*self._sink.packer.finish())
         else:
             self._go(crew, self._document_tasks(item, content))

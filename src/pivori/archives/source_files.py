@@ -78,6 +78,7 @@ class SourceFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._directories: OpenDirectories | None = None
+        self._last, self._place = b"", -1
         self._flags = _FLAGS | _NO_ATIME
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -87,7 +88,7 @@ class SourceFiles:
         """Close the directories that are open."""
         if self._directories is not None:
             self._directories.close()
-            self._directories = None
+            self._directories, self._place = None, -1
 
     def open(self, path: bytes) -> tuple[int, os.stat_result]:
         """A descriptor of a regular file, and its state. Raises OSError."""
@@ -95,7 +96,10 @@ class SourceFiles:
             root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._directories = OpenDirectories(root, _OPEN_DIRECTORIES)
         directory, _, name = path.rpartition(b"/")
-        place = self._directories.descriptor(directory)
+        if directory != self._last or self._place < 0:
+            self._place = self._directories.descriptor(directory)
+            self._last = directory
+        place = self._place
         try:
             descriptor = os.open(name, self._flags, dir_fd=place)
         except PermissionError:

@@ -55,14 +55,54 @@ class TarEntry:
 
 def header(entry: TarEntry) -> bytes:
     """The blocks that come before an entry's content."""
-    name = entry.name + b"/" if entry.kind == DIRECTORY else entry.name
-    extension = _extension(entry, name)
-    device = entry.device if entry.kind in (CHARACTER_DEVICE, BLOCK_DEVICE) else 0
-    frame = _frame(entry.kind, entry.mode, entry.uid, entry.gid, entry.target, entry.user, entry.group, device)
-    block = _block(frame, name, entry.size, entry.mtime_ns // _SECOND)
-    if not extension:
+    return header_of(
+        entry.name,
+        entry.kind,
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.user,
+        entry.group,
+        entry.mtime_ns,
+        entry.size,
+        entry.target,
+        entry.attributes,
+        entry.device if entry.kind in (CHARACTER_DEVICE, BLOCK_DEVICE) else 0,
+    )
+
+
+def header_of(
+    name: bytes,
+    kind: int,
+    mode: int,
+    uid: int,
+    gid: int,
+    user: str,
+    group: str,
+    mtime_ns: int,
+    size: int = 0,
+    target: bytes = b"",
+    attributes: Sequence[tuple[bytes, bytes]] = (),
+    device: int = 0,
+) -> bytes:
+    """The same, of an entry in its parts."""
+    if kind == DIRECTORY:
+        name += b"/"
+    frame = _frame(kind, mode, uid, gid, target, user, group, device)
+    seconds, fraction = divmod(mtime_ns, _SECOND)
+    block = _block(frame, name, size, seconds)
+    records = frame.records
+    if len(name) > _NAME_BYTES or not name.isascii():
+        records += _record(b"path", name)
+    if size > _LARGEST:
+        records += _record(b"size", b"%d" % size)
+    if fraction or not 0 <= seconds <= _LARGEST:
+        records += _record(b"mtime", _decimal(mtime_ns))
+    if attributes:
+        records += b"".join(_record(*record) for record in dict(map(_attribute_record, attributes)).items())
+    if not records:
         return block
-    return b"".join((_extension_block(len(extension)), extension, padding(len(extension)), block))
+    return b"".join((_extension_block(len(records)), records, bytes(-len(records) % BLOCK), block))
 
 
 def padding(size: int) -> bytes:
@@ -76,11 +116,14 @@ def trailer(size: int) -> bytes:
 
 
 class _Frame(NamedTuple):
-    """The parts of a header that many entries share, and the sum of their bytes and of the empty checksum."""
+    """The parts of a header that many entries share, the sum of their bytes and of the empty checksum, and the pax
+    records of what these parts cannot hold.
+    """
 
     after_name: bytes
     after_checksum: bytes
     total: int
+    records: bytes
 
 
 @lru_cache(maxsize=1024)
@@ -98,7 +141,8 @@ def _frame(kind: int, mode: int, uid: int, gid: int, target: bytes, user: str, g
             bytes(155 + 12),
         )
     )
-    return _Frame(after_name, after_checksum, sum(after_name) + sum(after_checksum) + 8 * ord(" "))
+    total = sum(after_name) + sum(after_checksum) + 8 * ord(" ")
+    return _Frame(after_name, after_checksum, total, _shared_records(target, user, group, uid, gid))
 
 
 def _block(frame: _Frame, name: bytes, size: int, mtime: int) -> bytes:
@@ -133,28 +177,11 @@ def _ascii(text: bytes) -> bytes:
     return text if text.isascii() else bytes(byte if byte < 0x80 else ord("?") for byte in text)
 
 
-def _extension(entry: TarEntry, name: bytes) -> bytes:
-    """The pax records of an entry, joined."""
-    records: list[bytes] = []
-    if len(name) > _NAME_BYTES or not name.isascii():
-        records.append(_record(b"path", name))
-    if entry.target and (len(entry.target) > _NAME_BYTES or not entry.target.isascii()):
-        records.append(_record(b"linkpath", entry.target))
-    records += _owner_records(entry.user, entry.group, entry.uid, entry.gid)
-    if entry.size > _LARGEST:
-        records.append(_record(b"size", b"%d" % entry.size))
-    seconds, fraction = divmod(entry.mtime_ns, _SECOND)
-    if fraction or not 0 <= seconds <= _LARGEST:
-        records.append(_record(b"mtime", _decimal(entry.mtime_ns)))
-    if entry.attributes:
-        records += (_record(key, value) for key, value in dict(map(_attribute_record, entry.attributes)).items())
-    return b"".join(records)
-
-
-@lru_cache(maxsize=256)
-def _owner_records(user: str, group: str, uid: int, gid: int) -> list[bytes]:
-    """The records of an owner that the header cannot hold. The list is shared: it is not to be changed."""
+def _shared_records(target: bytes, user: str, group: str, uid: int, gid: int) -> bytes:
+    """The pax records of what the header cannot hold of an owner and a target."""
     records = []
+    if len(target) > _NAME_BYTES or not target.isascii():
+        records.append(_record(b"linkpath", target))
     for key, text in ((b"uname", user), (b"gname", group)):
         raw = text.encode("utf-8", "surrogateescape")
         if len(raw) > _OWNER_BYTES or not raw.isascii():
@@ -162,7 +189,7 @@ def _owner_records(user: str, group: str, uid: int, gid: int) -> list[bytes]:
     for key, number in ((b"uid", uid), (b"gid", gid)):
         if number > _LARGEST_SMALL:
             records.append(_record(key, b"%d" % number))
-    return records
+    return b"".join(records)
 
 
 def _record(key: bytes, value: bytes) -> bytes:

@@ -14,13 +14,13 @@ from pivori.archives.output import Output
 from pivori.archives.pipeline import Pipeline
 from pivori.archives.source_files import Item
 from pivori.archives.tar_format import (
+    BLOCK,
     DIRECTORY,
     FIFO,
     HARD_LINK,
     REGULAR,
     SYMBOLIC_LINK,
-    TarEntry,
-    header,
+    header_of,
     padding,
     trailer,
 )
@@ -78,11 +78,12 @@ class TarPacker:
         """Put one member into the run."""
         if item.kind is not EntryKind.FILE:
             content = b""
-        self._run += header(tar_entry(item, len(content)))
+        self._run += item_header(item, len(content))
         self._index.append(index_record(item, len(content), len(self._run)))
         if content:
             self._run += content
-            self._run += padding(len(content))
+            if len(content) % BLOCK:
+                self._run += padding(len(content))
 
     def finish(self) -> tuple[bytes, _Notes]:
         """The run and its notes."""
@@ -98,20 +99,20 @@ class TarPacker:
         return self._compressor.compress(content)
 
 
-def tar_entry(item: Item, size: int) -> TarEntry:
-    """What the headers of an item say."""
-    return TarEntry(
-        name=item.name,
-        kind=_KINDS[item.kind] if item.link is None else HARD_LINK,
-        mode=item.mode,
-        uid=item.uid,
-        gid=item.gid,
-        user=item.user,
-        group=item.group,
-        mtime_ns=item.mtime_ns,
-        size=size,
-        target=item.target if item.link is None else item.link,
-        attributes=item.attributes,
+def item_header(item: Item, size: int) -> bytes:
+    """The headers of an item."""
+    return header_of(
+        item.name,
+        _KINDS[item.kind] if item.link is None else HARD_LINK,
+        item.mode,
+        item.uid,
+        item.gid,
+        item.user,
+        item.group,
+        item.mtime_ns,
+        size,
+        item.target if item.link is None else item.link,
+        item.attributes,
     )
 
 
@@ -161,7 +162,7 @@ class _TarSink:
 
     def begin(self, item: Item, size: int, *, is_packed: bool) -> None:
         """Begin a large member, which has to be as long as it is said to be."""
-        self._pack(header(tar_entry(item, size)))
+        self._pack(item_header(item, size))
 
     def end(self, size: int, crc: int) -> None:
         """End it."""

@@ -1,6 +1,7 @@
 """The records of a zip file: local headers, central directory, end (APPNOTE.TXT 6.3, with zip64 and Info-ZIP's fields).
 
-Names are UTF-8 and flagged as such when they are; times are also in the ``UT`` field (whole seconds), owners in ``ux``.
+Names are UTF-8 and flagged as such when they are; times are also in the ``UT`` field (whole seconds). Owners
+are in ``ux``, of the local header only: that is where unzip looks for them, and the manifest has them anyway.
 Numbers that do not fit are in the zip64 field.
 """
 
@@ -30,8 +31,9 @@ ZIP64_END_SIGNATURE: Final = 0x06064B50
 ZIP64_LOCATOR_SIGNATURE: Final = 0x07064B50
 
 CENTRAL: Final = struct.Struct("<IHHHHHHIIIHHHHHII")
-_CENTRAL_REST: Final = struct.Struct("<HHHII")
-_SHARED: Final = struct.Struct("<HHHHHIIIHH")
+_CENTRAL_REST: Final = struct.Struct("<HHHHII")
+_SHARED: Final = struct.Struct("<HHHHHIIIH")
+_LENGTH: Final = struct.Struct("<H")
 _MADE_BY: Final = 3 << 8 | 45
 LOCAL_MAGIC: Final = LOCAL_SIGNATURE.to_bytes(4, "little")
 _CENTRAL_MAGIC: Final = CENTRAL_SIGNATURE.to_bytes(4, "little") + _MADE_BY.to_bytes(2, "little")
@@ -89,18 +91,20 @@ def headers(member: ZipMember) -> tuple[bytes, bytes]:
     if member.has_descriptor or member.is_wide or member.size >= LIMIT or member.stored_size >= LIMIT:
         return _wide_local_header(member), _wide_central_header(member)
     name = member.name
-    extra = _unix_fields(member.mtime_ns // 1_000_000_000, member.uid, member.gid)
+    time_field, owner_field = _unix_fields(member.mtime_ns // 1_000_000_000, member.uid, member.gid)
     if member.is_encrypted:
-        extra += _aes_field(member)
-    shared = _shared(member, _AES if member.is_encrypted else _PLAIN, member.size, member.stored_size, len(extra))
-    rest = name + extra
+        time_field += _aes_field(member)
+    shared = _shared(member, _AES if member.is_encrypted else _PLAIN, member.size, member.stored_size)
+    length = len(time_field)
     return (
-        b"".join((LOCAL_MAGIC, shared, rest)),
-        b"".join((_CENTRAL_MAGIC, shared, _CENTRAL_REST.pack(0, 0, 0, _attributes(member), 0), rest)),
+        b"".join((LOCAL_MAGIC, shared, _LENGTH.pack(length + len(owner_field)), name, time_field, owner_field)),
+        b"".join(
+            (_CENTRAL_MAGIC, shared, _CENTRAL_REST.pack(length, 0, 0, 0, _attributes(member), 0), name, time_field)
+        ),
     )
 
 
-def _shared(member: ZipMember, version: int, size: int, stored_size: int, extra_length: int) -> bytes:
+def _shared(member: ZipMember, version: int, size: int, stored_size: int) -> bytes:
     """The fields that both headers have, in the same order."""
     time_, date = _dos_time(member.mtime_ns // 1_000_000_000)
     return _SHARED.pack(
@@ -113,7 +117,6 @@ def _shared(member: ZipMember, version: int, size: int, stored_size: int, extra_
         stored_size,
         size,
         len(member.name),
-        extra_length,
     )
 
 
@@ -125,23 +128,26 @@ def _attributes(member: ZipMember) -> int:
 def _wide_local_header(member: ZipMember) -> bytes:
     """The local header with the sizes in the zip64 field, or zeros there when they follow the content."""
     known = replace(member, size=0, stored_size=0, crc=0) if member.has_descriptor else member
-    extra = struct.pack("<HHQQ", 1, 16, known.size, known.stored_size) + _other_fields(member)
+    extra = struct.pack("<HHQQ", 1, 16, known.size, known.stored_size) + b"".join(_other_fields(member))
     version = max(_ZIP64, _AES if member.is_encrypted else 0)
-    return LOCAL_MAGIC + _shared(known, version, LIMIT, LIMIT, len(extra)) + member.name + extra
+    shared = _shared(known, version, LIMIT, LIMIT)
+    return b"".join((LOCAL_MAGIC, shared, _LENGTH.pack(len(extra)), member.name, extra))
 
 
 def _wide_central_header(member: ZipMember) -> bytes:
     """The entry of the directory; only what does not fit is in the zip64 field."""
     wide = b"".join(number.to_bytes(8, "little") for number in (member.size, member.stored_size) if number >= LIMIT)
-    extra = (struct.pack("<HH", 1, len(wide)) + wide if wide else b"") + _other_fields(member)
+    extra = (struct.pack("<HH", 1, len(wide)) + wide if wide else b"") + _other_fields(member)[0]
     version = max(_ZIP64, _AES if member.is_encrypted else 0)
-    shared = _shared(member, version, min(member.size, LIMIT), min(member.stored_size, LIMIT), len(extra))
-    return b"".join((_CENTRAL_MAGIC, shared, _CENTRAL_REST.pack(0, 0, 0, _attributes(member), 0), member.name, extra))
+    shared = _shared(member, version, min(member.size, LIMIT), min(member.stored_size, LIMIT))
+    rest = _CENTRAL_REST.pack(len(extra), 0, 0, 0, _attributes(member), 0)
+    return b"".join((_CENTRAL_MAGIC, shared, rest, member.name, extra))
 
 
-def _other_fields(member: ZipMember) -> bytes:
-    fields = _unix_fields(member.mtime_ns // 1_000_000_000, member.uid, member.gid)
-    return fields + _aes_field(member) if member.is_encrypted else fields
+def _other_fields(member: ZipMember) -> tuple[bytes, bytes]:
+    """The fields of both headers, and those of the local header alone."""
+    time_field, owner_field = _unix_fields(member.mtime_ns // 1_000_000_000, member.uid, member.gid)
+    return time_field + _aes_field(member) if member.is_encrypted else time_field, owner_field
 
 
 def descriptor(member: ZipMember) -> bytes:
@@ -217,12 +223,11 @@ def _is_utf8(name: bytes) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _unix_fields(mtime: int, uid: int, gid: int) -> bytes:
-    """The time in seconds and the numbers of the owner, as far as the fields can hold them."""
-    fields = _UT.pack(0x5455, 5, 1, mtime) if -(1 << 31) <= mtime < 1 << 31 else b""
-    if 0 <= uid <= _LARGEST_ID and 0 <= gid <= _LARGEST_ID:
-        fields += _UX.pack(0x7875, 11, 1, 4, uid, 4, gid)
-    return fields
+def _unix_fields(mtime: int, uid: int, gid: int) -> tuple[bytes, bytes]:
+    """The time in seconds, and the numbers of the owner, as far as the fields can hold them."""
+    time_field = _UT.pack(0x5455, 5, 1, mtime) if -(1 << 31) <= mtime < 1 << 31 else b""
+    has_owner = 0 <= uid <= _LARGEST_ID and 0 <= gid <= _LARGEST_ID
+    return time_field, _UX.pack(0x7875, 11, 1, 4, uid, 4, gid) if has_owner else b""
 
 
 def _aes_field(member: ZipMember) -> bytes:

@@ -4,7 +4,7 @@ from array import array
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from pivori.archives.container import Captured, Effort, ProgressReport, WriteRequest
-from pivori.archives.deflating import compress, compress_part, crc32, is_incompressible
+from pivori.archives.deflating import Buffer, compress, compress_part, crc32, is_incompressible
 from pivori.archives.large_member import Read
 from pivori.archives.output import Output
 from pivori.archives.pipeline import Pipeline
@@ -24,6 +24,11 @@ from pivori.entries import EntryKind
 
 _PART: Final = 2 << 20
 _SAMPLE: Final = 64 << 10
+
+# Trees of packages repeat many small files; what each worker has compressed is kept for a while.
+_REMEMBERED_FILE: Final = 64 << 10
+_REMEMBERED_BYTES: Final = 48 << 20
+_REMEMBERED_OVERHEAD: Final = 200
 
 
 def write_zip(request: WriteRequest, out: BinaryIO, *, progress: ProgressReport) -> Captured:
@@ -53,6 +58,8 @@ class ZipPacker:
     def __init__(self, effort: Effort, password: bytes | None) -> None:
         self._effort = effort
         self._password = password
+        self._known: dict[bytes, tuple[int, Buffer | None]] = {}
+        self._known_bytes = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -69,10 +76,12 @@ class ZipPacker:
         stored: bytes | bytearray | memoryview = content
         if content:
             member.size = len(content)
-            member.crc = crc32(content)
-            packed = compress(content, self._effort) if item.kind is EntryKind.FILE else None
-            if packed is not None:
-                member.method, stored = DEFLATED, packed
+            if digest:
+                member.crc, packed = self._known.get(digest) or self._compressed(content, digest)
+                if packed is not None:
+                    member.method, stored = DEFLATED, packed
+            else:
+                member.crc = crc32(content)
             if self._password is not None:
                 cipher = new_cipher(self._password)
                 stored = b"".join((cipher.header, cipher.encrypt(stored), cipher.mac()))
@@ -84,6 +93,19 @@ class ZipPacker:
         self._content += local
         self._content += stored
         self._headers += central
+
+    def _compressed(self, content: bytes, digest: bytes) -> tuple[int, Buffer | None]:
+        """The checksum of some content and its deflate stream, remembered for the next file that is the same."""
+        packed = compress(content, self._effort)
+        made = crc32(content), packed
+        if len(content) <= _REMEMBERED_FILE:
+            self._known[digest] = made
+            self._known_bytes += _REMEMBERED_OVERHEAD + (len(packed) if packed is not None else 0)
+            while self._known_bytes > _REMEMBERED_BYTES:
+                oldest = next(iter(self._known))
+                _, packed = self._known.pop(oldest)
+                self._known_bytes -= _REMEMBERED_OVERHEAD + (len(packed) if packed is not None else 0)
+        return made
 
     def finish(self) -> tuple[bytes, Directory]:
         """The run and its directory."""

@@ -6,16 +6,16 @@ name, read back and compared with its manifest, and only then gets its name and 
 
 import errno
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from msgspec import structs
 
-from pivori.archives.checksum import file_digest
+from pivori.archives.checksum import BackgroundDigest
 from pivori.archives.container import ArchiveDamaged, ArchiveFormat, Captured, Effort, WriteRequest
 from pivori.archives.formats import WRITERS
 from pivori.archives.manifest import Base, Manifest, NotCaptured, Omission, as_text, encode
@@ -68,12 +68,12 @@ class ArchivePlan:
     source: Path | None = None
     recorded: Mapping[bytes, Entry] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def files(self) -> int:
         """How many names of files go in."""
         return sum(entry.kind is EntryKind.FILE for entry in self.entries)
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """How much content goes in, that of a file with several names once."""
         return sum(entry.size for entry in self.entries if entry.hard_link is None)
@@ -126,7 +126,7 @@ def create_archive(request: CreateRequest, path: Path, emit: Callable[[Event], N
         with NewArchive(path) as new:
             manifest = _Writing(replace(request, workspace=request.workspace or path.parent), emit).write(new.file)
             new.file.flush()
-            digest = _Digest(new.partial)
+            digest = BackgroundDigest(new.partial)
             tested = request.test and _test(request, new.partial, emit)
             path_digest = digest.result()
             length = os.fstat(new.file.fileno()).st_size
@@ -158,28 +158,6 @@ class Testing(Event):
     """How far the reading back of a new archive has come."""
 
     progress: Progress
-
-
-class _Digest:
-    """The SHA-256 of a file, taken beside other work: hashing leaves the interpreter to others."""
-
-    def __init__(self, path: Path) -> None:
-        self._result: str | OSError = ""
-        self._thread = threading.Thread(target=self._run, args=(path,), daemon=True)
-        self._thread.start()
-
-    def _run(self, path: Path) -> None:
-        try:
-            self._result = file_digest(path)
-        except OSError as error:
-            self._result = error
-
-    def result(self) -> str:
-        """The digest. Raises OSError."""
-        self._thread.join()
-        if isinstance(self._result, OSError):
-            raise self._result
-        return self._result
 
 
 class _Writing:

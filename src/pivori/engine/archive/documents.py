@@ -5,6 +5,7 @@ from typing import Final
 
 from pivori.archives.members import is_document
 from pivori.engine.archive.opening import Opened
+from pivori.entries import EntryKind
 
 _LARGEST: Final = 256 << 20
 
@@ -14,5 +15,5 @@ def read_documents(opened: Opened, names: Collection[bytes]) -> dict[bytes, byte
     return {
         name: opened.container.read(opened.members[name], _LARGEST)
         for name in names
-        if is_document(name) and name in opened.members
+        if is_document(name) and name in opened.members and opened.members[name].kind is EntryKind.FILE
     }

@@ -11,13 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pivori.archives.manifest import NotCaptured, as_text
+from msgspec import structs
+
+from pivori.archives.manifest import FOLDER, MANIFEST_NAME, NotCaptured, Omission, as_text
 from pivori.engine.archive.create import ArchivePlan
 from pivori.engine.archive.listing import Listing, list_tree
 from pivori.engine.archive.restore import remove_tree
+from pivori.engine.documents import has_documents, read_document
 from pivori.engine.listing import walk
 from pivori.engine.restore import Restore, RestoreRequest
 from pivori.engine.restore.items import find_subtree, metadata_of
+from pivori.engine.smart import documents_of, read_omissions, rebuild_steps
 from pivori.entries import Entry
 from pivori.errors import PivoriError
 from pivori.events import Event, FileNotRestored
@@ -62,6 +66,8 @@ def exported(
         raise NotADirectoryToExport(path=request.root)
     place = Path(tempfile.mkdtemp(prefix=".pivori-export-", dir=directory))
     lost: list[NotCaptured] = []
+    omitted, documents = _left_out(repository, request)
+    is_top = node is None and bool(omitted)
 
     def hear(event: Event) -> None:
         if isinstance(event, FileNotRestored):
@@ -73,7 +79,7 @@ def exported(
         Restore(
             repository, RestoreRequest(tree=tree, target=place, sparse=True, workers=request.workers), emit=hear
         ).run()
-        listing = list_tree(os.fsencode(place))
+        listing = list_tree(os.fsencode(place), leaves_out=lambda path: is_top and path == FOLDER)
         nodes = {item.path[1:]: item.node for item in walk(repository, tree, on_damage=lambda _path, _error: None)}
         if node is not None:
             nodes[b""] = node
@@ -84,11 +90,31 @@ def exported(
             strategy=request.strategy,
             listing=found,
             entries=entries,
+            omitted=omitted,
+            documents=documents,
             source=place,
             recorded={entry.path: entry for entry in entries},
         )
     finally:
         remove_tree(place)
+
+
+def _left_out(repository: Repository, request: ExportRequest) -> tuple[list[Omission], dict[bytes, bytes]]:
+    """What a smart snapshot left out below the root, as seen from there, and the documents that rebuilding takes."""
+    tree, name = request.loaded.snapshot.tree, request.loaded.id[:8]
+    if not has_documents(repository, tree):
+        return [], {}
+    below = request.root.strip(b"/")
+    prefix = below + b"/" if below else b""
+    found = []
+    for omission in read_omissions(read_document(repository, tree, MANIFEST_NAME, snapshot=name), source=name):
+        raw = omission.path_raw or omission.path.encode()
+        if raw.startswith(prefix):
+            path, path_raw = as_text(raw.removeprefix(prefix))
+            directory = path.rpartition("/")[0] if omission.rebuild else ""
+            found.append(structs.replace(omission, path=path, path_raw=path_raw, directory=directory))
+    needed = documents_of(rebuild_steps(found))
+    return found, {path: read_document(repository, tree, path, snapshot=name) for path in sorted(needed)}
 
 
 def _as_recorded(entry: Entry, node: Node | None) -> Entry:

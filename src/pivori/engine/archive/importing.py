@@ -7,15 +7,20 @@ earlier in the same run is not even read again.
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from pivori.archives.container import Piece
+from pivori.archives.manifest import FOLDER, MANIFEST_NAME, Omission, as_text, encode
 from pivori.engine.archive.content import CONTENT_DIFFERS, NOT_READ, SIZE_DIFFERS
+from pivori.engine.archive.documents import read_documents
 from pivori.engine.archive.filling import Failure, damaged
 from pivori.engine.archive.tree import ArchiveTree, Item
+from pivori.engine.backup.documents import DocumentWriter
 from pivori.engine.backup.reading import BlobGroup
 from pivori.entries import Entry, EntryKind
 from pivori.events import Event, Progress
@@ -224,6 +229,8 @@ class _Import:
             if entry.kind is not EntryKind.DIRECTORY:
                 above, _, name = entry.path.rpartition(b"/")
                 nodes[above].append((name, self._node(entry, name, links)))
+        if not root.strip(b"/"):
+            nodes[b""] += self._documents(root)
         for path in sorted(directories, reverse=True):
             tree = self._add_tree(nodes.pop(path))
             if not path:
@@ -236,8 +243,26 @@ class _Import:
         """Store the trees from the tree's own directory up to the top."""
         names = [name for name in root.split(b"/") if name]
         for number, name in enumerate(reversed(names)):
-            tree = self._add_tree([(name, self._directory_node(entry if number == 0 else None, name, tree))])
+            nodes = [(name, self._directory_node(entry if number == 0 else None, name, tree))]
+            if number + 1 == len(names):
+                nodes += self._documents(root)
+            tree = self._add_tree(nodes)
         return tree
+
+    def _documents(self, root: bytes) -> list[tuple[bytes, bytes]]:
+        """What a smart archive says of what it left out, as a smart snapshot says it: at the top of the tree."""
+        omitted = [each for each in self._tree.omitted if each.rebuild]
+        manifest = self._tree.archive.manifest
+        if not omitted or manifest is None or any(item.entry.path == FOLDER for item in self._tree.items):
+            return []
+        moved = replace(manifest, id="", created="", root="/", entries=(), not_captured=(), names=None, base=None)
+        moved = replace(moved, deleted=(), omitted=[relocated(each, root.strip(b"/")) for each in omitted])
+        members = self._tree.archive.members
+        documents = read_documents(self._tree.archive, [name for name in members if name != MANIFEST_NAME])
+        made_ns = int(self._tree.archive.made().timestamp() * 1e9)
+        writer = DocumentWriter(self._intake, self._request.identity, made_ns, lambda _tree: {})
+        name, node = writer.store({MANIFEST_NAME: encode(moved), **documents}, None)
+        return [(name, node)]
 
     def _add_tree(self, nodes: list[tuple[bytes, bytes]]) -> str:
         return self._intake.add_tree(assemble_tree([node for _, node in sorted(nodes)]))[0].hex()
@@ -315,6 +340,14 @@ class _Import:
                 total_bytes_processed=self._bytes,
             ),
         )
+
+
+def relocated(omission: Omission, above: bytes) -> Omission:
+    """An omission as it is seen from further up: ``above`` is the way down to where it was seen from."""
+    raw = omission.path_raw or omission.path.encode()
+    path, path_raw = as_text(above + b"/" + raw if above else raw)
+    directory = path.rpartition("/")[0] if omission.rebuild else ""
+    return structs.replace(omission, path=path, path_raw=path_raw, directory=directory)
 
 
 class _Stream:

@@ -24,7 +24,7 @@ _KINDS: Final = {
     stat.S_IFIFO: EntryKind.FIFO,
 }
 _DEVICE: Final = N_("it is a device")
-_AWKWARD: Final = re.compile(r"[\x00-\x1f\x7f\\\udc80-\udcff]")
+_AWKWARD: Final = re.compile(r"[\x00-\x1f\x7f\\\udc80-\udcff]|^ | \Z")
 
 
 class NotADirectoryToArchive(PivoriError):
@@ -223,7 +223,7 @@ def _member_name(name: bytes, taken: set[bytes], *, is_top: bool) -> bytes:
     """The name of a member in its directory; ``taken`` are the names there, and the new one is added.
 
     What a name cannot have everywhere is written as ``%XX``: bytes that are no UTF-8, a backslash (to other systems it
-    is a slash), control characters.
+    is a slash), control characters, a space at either end (programs that read lists of names cut it off).
     """
     text = name.decode("utf-8", "surrogateescape")
     candidate = _AWKWARD.sub(lambda found: f"%{ord(found[0]) & 0xFF:02X}", text).encode()

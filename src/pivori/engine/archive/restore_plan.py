@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -112,17 +113,17 @@ class RestorePlan:
     staged: Path
     aside: Path
 
-    @property
+    @cached_property
     def files(self) -> int:
         """How many names of files there are to restore."""
         return sum(item.entry.kind is EntryKind.FILE for item in self.items)
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """How much content there is to write."""
         return sum(item.entry.size for item in self.items if item.entry.hard_link is None)
 
-    @property
+    @cached_property
     def room(self) -> int:
         """How much of it takes room for certain: what has holes may take none."""
         entries = (item.entry for item in self.items)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from pivori.archives.checksum import ChecksumFileDamaged, ChecksumWrong, file_digest, find_checksum, read_checksum
+from pivori.archives.checksum import BackgroundDigest, ChecksumFileDamaged, ChecksumWrong, find_checksum, read_checksum
 from pivori.archives.container import ArchiveDamaged, NotAnArchive
 from pivori.archives.manifest import Base, ManifestDamaged
 from pivori.engine.archive.content import MISSING, UNREADABLE_KIND, check_content
@@ -109,9 +109,9 @@ class _Verification:
         self._out = VerifyOutcome(path=request.path)
 
     def run(self) -> VerifyOutcome:
-        """Look at the checksum file, the container, the members, the required paths and the base, in this order."""
+        """Look at the container, the members, the base and the required paths, and meanwhile at the checksum file."""
         request, out = self._request, self._out
-        self._check_file()
+        digest = self._begin()
         try:
             with open_archive(request.path, request.keys, checked=False) as opened:
                 out.strategy, out.format = opened.strategy, opened.container.format.value
@@ -124,14 +124,25 @@ class _Verification:
                     self._check_required(entries, exact=opened.manifest is not None)
         except (ArchiveDamaged, NotAnArchive, ManifestDamaged) as error:
             self._damage(FindingKind.CONTAINER, request.path.name.encode(), _reason(error))
+        self._check_file(digest)
         return out
 
-    def _check_file(self) -> None:
+    def _begin(self) -> BackgroundDigest:
+        """Begin to read the file for its digest, which goes on beside the other work."""
+        path = self._request.path
+        try:
+            self._out.archive_bytes = path.stat().st_size
+            with path.open("rb") as file:
+                file.read(1)
+        except OSError as error:
+            raise ArchiveUnreadable(archive=str(path), reason=error.strerror or str(error)) from None
+        return BackgroundDigest(path)
+
+    def _check_file(self, digest: BackgroundDigest) -> None:
         """The checksum file, which covers every byte."""
         path, out = self._request.path, self._out
         try:
-            out.archive_bytes = path.stat().st_size
-            out.sha256 = file_digest(path)
+            out.sha256 = digest.result()
         except OSError as error:
             raise ArchiveUnreadable(archive=str(path), reason=error.strerror or str(error)) from None
         beside = find_checksum(path)

@@ -1,0 +1,47 @@
+"""A member far larger than memory should hold costs no more memory than a small one."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Pivori
+
+MIB = 1 << 20
+SIZE = 640 * MIB
+MOST = 320 * MIB
+
+
+def peak(pivori: Pivori, *arguments: str | Path) -> int:
+    """Run a command to its end; the most memory that it, or one of its workers, had at once, in bytes."""
+    process = subprocess.Popen(
+        [*pivori.command, "archive", *arguments],
+        env=pivori.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=pivori.home,
+    )
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.stderr.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, said
+    return usage.ru_maxrss * 1024
+
+
+@pytest.mark.parametrize("container", ["zip", "tar.zst"])
+def test_memory_is_bounded(pivori: Pivori, tmp_path: Path, container: str) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    part = os.urandom(4 * MIB) + b"a line that repeats\n" * (4 * MIB // 20)
+    with (root / "large").open("wb") as file:
+        while file.tell() < SIZE:
+            file.write(part)
+    path = tmp_path / f"a.{container}"
+    assert peak(pivori, "create", root, "-o", path) < MOST
+    assert peak(pivori, "verify", path) < MOST
+    assert peak(pivori, "restore", path, "-t", tmp_path / "back") < MOST
+    assert (tmp_path / "back" / "large").stat().st_size == (root / "large").stat().st_size
+    assert peak(pivori, "import", path) < MOST
