@@ -1,9 +1,10 @@
 """The machine: its files, as they are read and as they are written back, and its processes.
 
-``scan`` and ``extended_attributes`` read; ``target`` is the only way a restore writes; ``process`` is the only way
-to other programs.
+``scan`` and ``extended_attributes`` read; ``target`` is the only way a restore writes; ``process``,
+``capture`` and ``filter`` are the only ways to other programs.
 """
 
+from pivori.host.capture import Captured, capture_output, run_command_line, run_to_end
 from pivori.host.copying import copy_range
 from pivori.host.directories import UnsafePath
 from pivori.host.extended_attributes import read_attributes, write_attributes
@@ -11,17 +12,13 @@ from pivori.host.memory import collect_rarely, forbid_core_dumps, keep_large_buf
 from pivori.host.owners import group_name, user_name
 from pivori.host.problem import Problem
 from pivori.host.process import (
-    Captured,
     CommandNotStarted,
     PasswordCommandFailed,
     ProcessIdentity,
     StreamingProcess,
     available_processors,
     capture_first_line,
-    capture_output,
     is_alive,
-    run_command_line,
-    run_to_end,
     run_to_stream,
 )
 from pivori.host.process_mark import ProcessMark, booted_ns

@@ -1,24 +1,18 @@
-"""Other programs, and this process among them. The only module that starts programs.
-
-Never through a shell, but for the command lines that the user wrote for one (:func:`run_command_line`).
-"""
+"""Other programs, and this process among them. Programs are started here and in ``capture`` and ``filter`` alone."""
 
 import contextlib
 import errno
 import os
-import pwd
 import shlex
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import FileIO
 from types import TracebackType
-from typing import IO, NamedTuple, Self, cast
+from typing import IO, Self, cast
 
 from pivori.errors import PivoriError
 from pivori.host.owners import user_name
@@ -120,9 +114,9 @@ class StreamingProcess:
         self.stdout = cast(FileIO, process.stdout)
         """The program's output: a readable, unbuffered binary stream; ``readinto`` takes up to 1 MiB at a time."""
         if process.stderr is not None:
-            self._reader = threading.Thread(target=_keep_tail, args=(process.stderr, self._tail), daemon=True)
+            self._reader = threading.Thread(target=keep_tail, args=(process.stderr, self._tail), daemon=True)
             self._reader.start()
-        self._guard = weakref.finalize(self, _end, process)
+        self._guard = weakref.finalize(self, end_program, process)
 
     def finish(self) -> int:
         """Wait for the program to end by itself: its exit status, or minus the number of the signal that ended it.
@@ -145,7 +139,7 @@ class StreamingProcess:
     @property
     def stderr_tail(self) -> str:
         """The end of the error output, where it was captured: whole after :meth:`finish`."""
-        return _as_text(self._tail)
+        return as_text(self._tail)
 
     def __enter__(self) -> Self:
         return self
@@ -190,192 +184,17 @@ def capture_first_line(command_line: str | Sequence[str], *, timeout: float) -> 
         # From None: the timeout's own record holds what the command had printed.
         raise PasswordCommandSlow(command=command[0], timeout=f"{timeout:g}") from None
     finally:
-        _end(process)
+        end_program(process)
         if process.stderr is not None:
             process.stderr.close()
     line = output.split(b"\n", 1)[0].removesuffix(b"\r")
     if status := process.returncode:
         # As a shell counts: a signal is 128 and its number.
         shown = status if status > 0 else 128 - status
-        raise PasswordCommandFailed(command=command[0], status=shown, stderr=_as_text(errors))
+        raise PasswordCommandFailed(command=command[0], status=shown, stderr=as_text(errors))
     if not line:
         raise PasswordCommandSilent(command=command[0])
     return line
-
-
-class Captured(NamedTuple):
-    """What a program said. ``status`` is None when it was stopped: it took too long, or printed too much."""
-
-    status: int | None
-    output: bytes
-    errors: str
-
-
-def capture_output(
-    command: Sequence[str | bytes],
-    *,
-    timeout: float,
-    most: int,
-    stdin: bytes = b"",
-    variables: Mapping[str, str | None] | None = None,
-) -> Captured:
-    """Run a program to its end and take what it prints, up to ``most`` bytes and for ``timeout`` seconds.
-
-    ``variables`` are set in its environment, those that are None are taken out. It has no terminal; when it is
-    stopped, so is everything it started. Raises CommandNotStarted.
-    """
-    process = _start_apart(command, variables=variables, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-    tail = bytearray()
-    threads: list[threading.Thread] = [
-        threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True),
-        threading.Thread(target=_keep_tail, args=(process.stderr, tail), daemon=True),
-    ]
-    late = threading.Event()
-    timer = threading.Timer(timeout, _stop_late, (process, late))
-    timer.daemon = True
-    try:
-        for thread in (*threads, timer):
-            thread.start()
-        output = _read_up_to(cast("IO[bytes]", process.stdout), most)
-        if output is None:
-            _kill_group(process)
-        status = process.wait()
-    finally:
-        timer.cancel()
-        _kill_group(process)
-        for thread in threads:
-            thread.join(_PATIENCE)
-        cast("IO[bytes]", process.stdout).close()
-    stopped = late.is_set() or output is None
-    return Captured(None if stopped else status, output or b"", _as_text(tail))
-
-
-def run_to_end(
-    command: Sequence[str],
-    *,
-    directory: bytes,
-    variables: Mapping[str, str | None] | None = None,
-    owner: tuple[int, int] | None = None,
-) -> tuple[int, str]:
-    """Run a program in a directory, however long it takes: its exit status, and the end of all that it printed.
-
-    It has no terminal and nothing on its standard input; when this program is interrupted, it is killed. ``owner`` is
-    the user and the group it runs as, in that user's home; only root can choose.
-    Raises CommandNotStarted.
-    """
-    process = _start_apart(
-        command,
-        variables=dict(variables or {}) | _home_of(owner),
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-        directory=directory,
-        owner=owner,
-    )
-    tail = bytearray()
-    try:
-        _keep_tail(cast("IO[bytes]", process.stdout), tail)
-        status = process.wait()
-    finally:
-        _kill_group(process)
-    return status, _as_text(tail)
-
-
-def run_command_line(line: str, *, directory: bytes) -> tuple[int, str]:
-    """Run a line that a person wrote for the shell: its exit status, and the end of what it printed.
-
-    What it leaves running in the background is not waited for. Raises CommandNotStarted.
-    """
-    # Into a file: a service that was started would hold a pipe open for ever.
-    with tempfile.TemporaryFile() as said:
-        try:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", line], stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=directory
-            )
-        except OSError as error:
-            raise CommandNotStarted(command=line, reason=error.strerror or str(error)) from None
-        try:
-            status = process.wait()
-        finally:
-            _end(process)
-        said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
-        return status, _as_text(said.read())
-
-
-def _start_apart(
-    command: Sequence[str | bytes],
-    *,
-    variables: Mapping[str, str | None] | None,
-    stdin: int,
-    stderr: int,
-    directory: bytes | None = None,
-    owner: tuple[int, int] | None = None,
-) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, so that it can be ended with all its children."""
-    changed = variables or {}
-    environment = {name: value for name, value in os.environ.items() if name not in changed}
-    environment |= {name: value for name, value in changed.items() if value is not None}
-    try:
-        return subprocess.Popen(
-            list(command),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            bufsize=0,
-            cwd=directory,
-            env=environment,
-            start_new_session=True,
-            user=owner[0] if owner else None,
-            group=owner[1] if owner else None,
-            extra_groups=() if owner else None,
-        )
-    except (OSError, ValueError, IndexError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise CommandNotStarted(command=command[0] if command else "", reason=reason) from None
-
-
-def _home_of(owner: tuple[int, int] | None) -> dict[str, str | None]:
-    """The variables that say who a program runs as."""
-    if owner is None:
-        return {}
-    try:
-        account = pwd.getpwuid(owner[0])
-    except KeyError:
-        return {"HOME": None, "USER": None, "LOGNAME": None}
-    return {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
-
-
-def _read_up_to(stream: IO[bytes], most: int) -> bytes | None:
-    """A stream to its end; None when there is more in it than ``most`` bytes."""
-    parts = []
-    size = 0
-    while part := stream.read(_PIPE_SIZE):
-        parts.append(part)
-        size += len(part)
-        if size > most:
-            return None
-    return b"".join(parts)
-
-
-def _feed(stream: IO[bytes], content: bytes) -> None:
-    """Give a program its input; it may end without reading all of it."""
-    with contextlib.suppress(OSError), stream:
-        view = memoryview(content)
-        while view:
-            view = view[stream.write(view) :]
-
-
-def _stop_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
-    """Stop a program whose time is over."""
-    late.set()
-    _kill_group(process)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program that still runs, with everything it started."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _split(command_line: str | Sequence[str]) -> list[str]:
@@ -398,7 +217,7 @@ def _start(command: Sequence[str], *, stdin: int | None, stderr: int | None) -> 
         raise CommandNotStarted(command=command[0] if command else "", reason=reason) from None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end_program(process: subprocess.Popen[bytes]) -> None:
     """Make a program end and close its pipes: asked first, then killed."""
     if process.poll() is None:
         process.terminate()
@@ -411,7 +230,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _keep_tail(stream: IO[bytes], tail: bytearray) -> None:
+def keep_tail(stream: IO[bytes], tail: bytearray) -> None:
     """Read a stream to its end, keeping the last bytes, so that the program never waits for a reader."""
     with stream:
         while part := stream.read(_TAIL):
@@ -419,7 +238,7 @@ def _keep_tail(stream: IO[bytes], tail: bytearray) -> None:
             del tail[:-_TAIL]
 
 
-def _as_text(output: bytes | bytearray) -> str:
+def as_text(output: bytes | bytearray) -> str:
     """The end of some output as text for a person, without control characters."""
     text = bytes(output[-_TAIL:]).decode(errors="replace").strip()
     return "".join(letter if letter.isprintable() else " " for letter in text)

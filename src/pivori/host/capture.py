@@ -1,0 +1,198 @@
+"""Programs that are run to their end, and what they say.
+
+Never through a shell, but for the command lines that the user wrote for one (:func:`run_command_line`).
+"""
+
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from typing import IO, NamedTuple, cast
+
+from pivori.host.process import CommandNotStarted, as_text, end_program, keep_tail
+
+_TAIL = 4 << 10
+"""Bytes of a program's output that are kept."""
+
+_PART = 1 << 20
+_PATIENCE = 5.0
+"""Seconds that the threads get which read what a program says."""
+
+
+class Captured(NamedTuple):
+    """What a program said. ``status`` is None when it was stopped: it took too long, or printed too much."""
+
+    status: int | None
+    output: bytes
+    errors: str
+
+
+def capture_output(
+    command: Sequence[str | bytes],
+    *,
+    timeout: float,
+    most: int,
+    stdin: bytes = b"",
+    variables: Mapping[str, str | None] | None = None,
+) -> Captured:
+    """Run a program to its end and take what it prints, up to ``most`` bytes and for ``timeout`` seconds.
+
+    ``variables`` are set in its environment, those that are None are taken out. It has no terminal; when it is
+    stopped, so is everything it started. Raises CommandNotStarted.
+    """
+    process = _start_apart(command, variables=variables, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    tail = bytearray()
+    threads: list[threading.Thread] = [
+        threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True),
+        threading.Thread(target=keep_tail, args=(process.stderr, tail), daemon=True),
+    ]
+    late = threading.Event()
+    timer = threading.Timer(timeout, _stop_late, (process, late))
+    timer.daemon = True
+    try:
+        for thread in (*threads, timer):
+            thread.start()
+        output = _read_up_to(cast("IO[bytes]", process.stdout), most)
+        if output is None:
+            _kill_group(process)
+        status = process.wait()
+    finally:
+        timer.cancel()
+        _kill_group(process)
+        for thread in threads:
+            thread.join(_PATIENCE)
+        cast("IO[bytes]", process.stdout).close()
+    stopped = late.is_set() or output is None
+    return Captured(None if stopped else status, output or b"", as_text(tail))
+
+
+def run_to_end(
+    command: Sequence[str],
+    *,
+    directory: bytes,
+    variables: Mapping[str, str | None] | None = None,
+    owner: tuple[int, int] | None = None,
+) -> tuple[int, str]:
+    """Run a program in a directory, however long it takes: its exit status, and the end of all that it printed.
+
+    It has no terminal and nothing on its standard input; when this program is interrupted, it is killed. ``owner`` is
+    the user and the group it runs as, in that user's home; only root can choose.
+    Raises CommandNotStarted.
+    """
+    process = _start_apart(
+        command,
+        variables=dict(variables or {}) | _home_of(owner),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        directory=directory,
+        owner=owner,
+    )
+    tail = bytearray()
+    try:
+        keep_tail(cast("IO[bytes]", process.stdout), tail)
+        status = process.wait()
+    finally:
+        _kill_group(process)
+    return status, as_text(tail)
+
+
+def run_command_line(line: str, *, directory: bytes) -> tuple[int, str]:
+    """Run a line that a person wrote for the shell: its exit status, and the end of what it printed.
+
+    What it leaves running in the background is not waited for. Raises CommandNotStarted.
+    """
+    # Into a file: a service that was started would hold a pipe open for ever.
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", line], stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=directory
+            )
+        except OSError as error:
+            raise CommandNotStarted(command=line, reason=error.strerror or str(error)) from None
+        try:
+            status = process.wait()
+        finally:
+            end_program(process)
+        said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
+        return status, as_text(said.read())
+
+
+def _start_apart(
+    command: Sequence[str | bytes],
+    *,
+    variables: Mapping[str, str | None] | None,
+    stdin: int,
+    stderr: int,
+    directory: bytes | None = None,
+    owner: tuple[int, int] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, so that it can be ended with all its children."""
+    changed = variables or {}
+    environment = {name: value for name, value in os.environ.items() if name not in changed}
+    environment |= {name: value for name, value in changed.items() if value is not None}
+    try:
+        return subprocess.Popen(
+            list(command),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            bufsize=0,
+            cwd=directory,
+            env=environment,
+            start_new_session=True,
+            user=owner[0] if owner else None,
+            group=owner[1] if owner else None,
+            extra_groups=() if owner else None,
+        )
+    except (OSError, ValueError, IndexError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise CommandNotStarted(command=command[0] if command else "", reason=reason) from None
+
+
+def _home_of(owner: tuple[int, int] | None) -> dict[str, str | None]:
+    """The variables that say who a program runs as."""
+    if owner is None:
+        return {}
+    try:
+        account = pwd.getpwuid(owner[0])
+    except KeyError:
+        return {"HOME": None, "USER": None, "LOGNAME": None}
+    return {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
+
+
+def _read_up_to(stream: IO[bytes], most: int) -> bytes | None:
+    """A stream to its end; None when there is more in it than ``most`` bytes."""
+    parts = []
+    size = 0
+    while part := stream.read(_PART):
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            return None
+    return b"".join(parts)
+
+
+def _feed(stream: IO[bytes], content: bytes) -> None:
+    """Give a program its input; it may end without reading all of it."""
+    with contextlib.suppress(OSError), stream:
+        view = memoryview(content)
+        while view:
+            view = view[stream.write(view) :]
+
+
+def _stop_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    """Stop a program whose time is over."""
+    late.set()
+    _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program that still runs, with everything it started."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
