@@ -22,7 +22,7 @@ from pivori.cli.session import Session
 from pivori.cli.snapshot_options import SnapshotFilters, resolve, snapshot_filters, warn_of_damage
 from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
 from pivori.engine.patterns import read_pattern_file
-from pivori.engine.restore import Action, Restore, RestoreOutcome, RestoreRequest, plan_restore
+from pivori.engine.restore import Action, Restore, RestoreOutcome, RestoreRequest, plan_restore, with_expectation
 from pivori.engine.selection import Selection
 from pivori.events import Event, FileNotRestored, MetadataNotRestored
 from pivori.repository import Repository
@@ -88,6 +88,8 @@ def command(session: Session, /, filters: SnapshotFilters, **parameters: object)
             return 0
         output = session.output
         started = session.clock.monotonic()
+        if not output.quiet:
+            request = with_expectation(repository, request, loaded.snapshot.summary)
         with session.progress() as progress:
 
             def emit(event: Event) -> None:

@@ -7,7 +7,7 @@ byte work, in worker processes (``jobs``); ``deletion`` says what goes; ``run`` 
 from pivori.engine.restore.deletion import DeletionRefused
 from pivori.engine.restore.items import PathNotInSnapshot
 from pivori.engine.restore.plan import Action, PlannedAction, plan_restore
-from pivori.engine.restore.request import RestoreRequest
+from pivori.engine.restore.request import RestoreRequest, with_expectation
 from pivori.engine.restore.run import Restore, RestoreOutcome
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "RestoreOutcome",
     "RestoreRequest",
     "plan_restore",
+    "with_expectation",
 ]

@@ -1,12 +1,12 @@
 """What a restore is asked for, and the items that come of it."""
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pivori.engine.restore.items import Item, Scope, Selection, find_subtree, single_item, walk_items
+from pivori.engine.restore.items import FileItem, Item, Scope, Selection, find_subtree, single_item, walk_items
 from pivori.errors import PivoriError
-from pivori.repository import Repository
+from pivori.repository import Repository, Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,3 +38,15 @@ def items_of(
     start = tuple(name for name in request.subtree.split(b"/") if name)
     scope = Scope(selection=request.selection, start=start, sources=request.sources)
     yield from walk_items(repository, tree, scope, on_damage)
+
+
+def with_expectation(repository: Repository, request: RestoreRequest, summary: Summary | None) -> RestoreRequest:
+    """The request, knowing how much it comes to: as the backup counted, or, for a part of a snapshot, by a walk."""
+    if summary is not None and not request.subtree and request.selection is None:
+        files, size = summary.total_files_processed, summary.total_bytes_processed
+    else:
+        files = size = 0
+        for item in items_of(repository, request, lambda _path, _error: None):
+            if isinstance(item, FileItem):
+                files, size = files + 1, size + item.size
+    return replace(request, expected_files=files, expected_bytes=size)

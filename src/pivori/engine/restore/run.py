@@ -87,6 +87,7 @@ class Restore:
         self._to_finish: set[bytes] = set()
         self._flight: _Flight | None = None
         self._new: set[bytes] = set()
+        self._files_ahead = self._bytes_ahead = self._bytes_linked = 0
         self.outcome = RestoreOutcome()
 
     def run(self) -> RestoreOutcome:
@@ -204,6 +205,8 @@ class Restore:
         plan = plan_window(window, in_place, self._repository.index, self._make_file)
         self.outcome.files_in_place += plan.files_in_place
         self.outcome.bytes_in_place += plan.bytes_in_place
+        self._bytes_ahead = 0
+        self._files_ahead = sum(not file.missing for file in plan.open_files.values())
         for item in plan.lacking:
             self._failed(item.path, N_("the repository lacks a blob of it"))
         self._crew.start(plan.jobs)
@@ -225,13 +228,22 @@ class Restore:
                 self._take_result(flight.plan, result)
         self._finish_files(flight.plan)
         self._finish_pending(flight.pending)
+        self._report(b"")
         if self._request.verify:
             self._verify(flight.window)
 
     def _compare(self, window: Window) -> dict[int, bytes]:
         """For each existing file of the window by number: which blobs are in place."""
-        results = self._crew.do(compare_jobs(window, self._repository.index))
-        return {result.number: result.in_place for result in results if isinstance(result, CompareResult)}
+        jobs = list(compare_jobs(window, self._repository.index))
+        found: dict[int, bytes] = {}
+        for result in self._crew.do(jobs):
+            if isinstance(result, CompareResult):
+                found[result.number] = result.in_place
+                job = jobs[result.number]
+                lengths = zip(job.blobs, result.in_place, strict=True)
+                self._bytes_ahead += sum(length for (_, length), in_place in lengths if in_place)
+                self._report(job.path)
+        return found
 
     def _make_file(self, item: FileItem, size: int) -> bool:
         """Make a file that is written in pieces, or give an existing one its size."""
@@ -257,6 +269,7 @@ class Restore:
         outcome.bytes_written += result.bytes
         for number, count in result.pieces.items():
             plan.open_files[number].missing -= count
+            self._files_ahead += not plan.open_files[number].missing
         for number in result.failed_numbers:
             plan.open_files[number].failed = True
         for failed in result.failed:
@@ -275,6 +288,7 @@ class Restore:
             return error
 
     def _finish_files(self, plan: WindowPlan) -> None:
+        self._files_ahead = 0
         for file in plan.open_files.values():
             if not file.failed:
                 self._finish(file.item.path, file.item.metadata)
@@ -287,6 +301,7 @@ class Restore:
                 self._target.make_hard_link(first, item.path, replace=True)
                 self.outcome.files += isinstance(item, FileItem)
                 self.outcome.others += isinstance(item, OtherItem)
+                self._bytes_linked += item.size if isinstance(item, FileItem) else 0
             except OSError as error:
                 self._failed(item.path, reason_of(error))
         for directory in pending.directories:
@@ -334,12 +349,13 @@ class Restore:
         self._failed(path, str(error))
 
     def _report(self, current: bytes) -> None:
+        """Say how far it has come; ahead is what is in the files already that are only counted when they are finished."""
         outcome, request = self.outcome, self._request
         self._emit(
             Progress(
-                files_done=outcome.files,
+                files_done=outcome.files + self._files_ahead,
                 files_total=request.expected_files,
-                bytes_done=outcome.bytes_written + outcome.bytes_in_place,
+                bytes_done=outcome.bytes_written + outcome.bytes_in_place + self._bytes_ahead + self._bytes_linked,
                 bytes_total=request.expected_bytes,
                 errors=outcome.failures,
                 current=current,

@@ -1,0 +1,45 @@
+"""What commands say of how far they are, from their first step to the last."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import HastyClock, Here
+
+
+@pytest.fixture
+def source(here: Here) -> Path:
+    """A folder with files of one and of several blobs, and a second name of one of them."""
+    folder = here.home / "source"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "large").write_bytes(os.urandom(5 << 20))
+    for number in range(20):
+        (folder / "sub" / f"{number}.txt").write_bytes(os.urandom(30_000))
+    os.link(folder / "large", folder / "sub" / "large too")
+    return folder
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["new", "in place"])
+def test_a_restore_says_how_far_it_is(here: Here, source: Path, again: bool) -> None:
+    here("backup", source)
+    for _ in range(1 + again):
+        shown = here("restore", "latest", "--target", "back", terminal=True).err
+    assert re.search(r"[1-9][0-9]?%", shown)
+    assert " left" in shown
+    assert "of 22 files" in shown
+    assert "of 10.6 MiB" in shown
+
+
+@pytest.mark.parametrize("selection", [[], ["--include", "*.txt"]])
+def test_programs_are_told_too(here: Here, source: Path, selection: list[str]) -> None:
+    here("backup", source)
+    said = here("restore", "latest", "--target", "back", "--json", *selection, clock=HastyClock()).out
+    *states, _summary = map(json.loads, said.splitlines())
+    assert states
+    shares = [state["percent_done"] for state in states]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert states[-1]["total_files"] == (20 if selection else 22)
