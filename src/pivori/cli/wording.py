@@ -76,15 +76,18 @@ def show_percent(fraction: float) -> str:
     return _("{number}%").format(number=int(min(max(fraction, 0.0), 1.0) * 100))
 
 
-def show_duration(seconds: float) -> str:
-    """A duration in its two largest units: ``0.4 s``, ``42 s``, ``3 min 12 s``, ``5 h 02 min``, ``3 d 4 h``."""
-    if seconds < 10:
+def show_duration(seconds: float, *, whole: bool = False) -> str:
+    """A duration in its two largest units: ``0.4 s``, ``42 s``, ``3 min 12 s``, ``5 h 02 min``, ``3 d 4 h``.
+
+    ``whole``: without parts of a second, for what is not known so exactly.
+    """
+    if seconds < 10 and not whole:
         return _("{number} s").format(number=show_decimal(max(seconds, 0.0)))
-    whole = round(seconds)
-    if whole < 60:
-        return _("{number} s").format(number=whole)
-    if whole < 3600:
-        return _("{minutes} min {seconds:02d} s").format(minutes=whole // 60, seconds=whole % 60)
+    rounded = max(round(seconds), 0)
+    if rounded < 60:
+        return _("{number} s").format(number=rounded)
+    if rounded < 3600:
+        return _("{minutes} min {seconds:02d} s").format(minutes=rounded // 60, seconds=rounded % 60)
     minutes = round(seconds / 60)
     if minutes < 24 * 60:
         return _("{hours} h {minutes:02d} min").format(hours=minutes // 60, minutes=minutes % 60)

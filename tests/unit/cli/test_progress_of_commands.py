@@ -43,3 +43,28 @@ def test_programs_are_told_too(here: Here, source: Path, selection: list[str]) -
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert states[-1]["total_files"] == (20 if selection else 22)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("verify", "folder"),
+        ("verify --read-data", "pack"),
+        ("prune --max-unused 0", "folder"),
+        ("stats --mode raw-data", "folder"),
+        ("stats --mode restore-size", "file"),
+    ],
+)
+def test_what_is_counted_is_named(here: Here, source: Path, command: str, words: str) -> None:
+    here("backup", source)
+    shown = here(*command.split(), terminal=True).err
+    assert re.search(rf"[1-9] {words}|[0-9] of [0-9]+ {words}", shown), shown
+    if words != "file":
+        assert not re.search("[0-9] files?", shown), shown
+
+
+def test_a_stream_has_no_files_to_count(here: Here) -> None:
+    command = ["python3", "-c", "import os; os.write(1, bytes(20 << 20))"]
+    shown = here("backup", "--stdin-from-command", "zeros", "--", *command, terminal=True).err
+    assert "MiB · " in shown
+    assert not re.search("[0-9] files?", shown), shown

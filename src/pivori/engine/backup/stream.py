@@ -12,7 +12,7 @@ from pivori.clock import Clock
 from pivori.engine.backup.reading import BlobGroup
 from pivori.engine.backup.run import BackupOutcome, BackupRequest, snapshot_of
 from pivori.errors import PivoriError
-from pivori.events import Event, Progress
+from pivori.events import Event, Progress, Unit
 from pivori.host import StreamingProcess, group_name, user_name
 from pivori.repository import (
     Intake,
@@ -100,7 +100,7 @@ def _store(intake: Intake, process: StreamingProcess, emit: Callable[[Event], No
     for chunk in intake.writer.cut(lambda view: process.stdout.readinto(view) or 0):
         content.append(group.add(chunk).hex())
         size += len(chunk)
-        emit(Progress(files_done=0, bytes_done=size))
+        emit(Progress(bytes_done=size, unit=Unit.NOTHING))
     group.offer()
     group.settle()
     return content, size
