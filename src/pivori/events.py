@@ -30,8 +30,8 @@ class Unit(Enum):
 class Progress(Event):
     """How far a verb has come. Totals are None while they are not known, and may be estimates; counts never go back.
 
-    ``files_done`` and ``files_total`` count files, or what ``unit`` says instead. ``current`` is the file being worked on, as a local path, empty when there is none. ``errors`` counts the files that
-    could not be worked on.
+    ``files_done`` and ``files_total`` count files, or what ``unit`` says instead. ``current`` is the file being worked
+    on, as a local path, empty when there is none. ``errors`` counts the files that could not be worked on.
     """
 
     files_done: int = 0

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
     from rich.table import Table
-    from rich.text import Text
 
 _BAR_EVERY = 0.1
 _BAR_FIRST = 0.3

@@ -72,7 +72,10 @@ class Reach:
                 yield tree, content, contents
 
     def mark_snapshots(self, snapshots: Iterable[LoadedSnapshot], step: Callable[[int], None]) -> None:
-        """Mark everything the snapshots need; ``step`` hears now and then how many trees that took. Raises what :meth:`trees` raises."""
+        """Mark everything the snapshots need; ``step`` hears now and then how many trees that took.
+
+        Raises what :meth:`trees` raises.
+        """
         roots = [tree_id(loaded.snapshot.tree) for loaded in snapshots]
         for number, (_, _, contents) in enumerate(self.trees(roots)):
             self.mark_all(BlobKind.DATA, contents)

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +83,8 @@ class Here:
             "stdin_is_terminal": False,
         }
         surroundings = Surroundings(
-            environment=Environment(**(facts | environment)), clock=clock or (HastyClock() if terminal else SystemClock())
+            environment=Environment(**(facts | environment)),
+            clock=clock or (HastyClock() if terminal else SystemClock()),
         )
         with self.patch.context() as patch:
             patch.setattr("sys.stdout", out)
@@ -104,8 +104,8 @@ class Here:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Here:
     """The program in this process, with an empty HOME."""
     home = tmp_path / "home"
     home.mkdir()
-    yield Here(home, monkeypatch)
+    return Here(home, monkeypatch)

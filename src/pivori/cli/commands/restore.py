@@ -1,9 +1,9 @@
 """``pivori restore``: files back from a snapshot.
 
-With ``--json``: ``status`` lines while it runs, an ``error`` object on standard error for each file that could not be
-restored, and at the end one ``summary`` with the numbers of :class:`RestoreOutcome` and ``total_duration`` (seconds).
-With ``--dry-run`` one ``action`` object for each step (``action``, ``path``, ``size``) and a ``summary`` that counts
-them.
+With ``--json``: ``status`` lines while it runs; a ``warning`` object named ``file-not-restored`` or
+``metadata-not-restored`` on standard error for each file it concerns; at the end one ``summary`` with the numbers of
+:class:`RestoreOutcome` and ``total_duration`` (seconds). With ``--dry-run`` one ``action`` object for each step
+(``action``, ``path``, ``size``, ``written``) and a ``summary`` that counts them.
 """
 
 import os
@@ -84,17 +84,18 @@ def command(session: Session, /, filters: SnapshotFilters, **parameters: object)
         loaded, subtree = resolve(repository, options.snapshot, filters, on_damage=on_damage)
         request = _request(session, options, target, loaded.snapshot.tree, subtree, loaded.snapshot.paths)
         if options.dry_run:
-            _show_plan(repository, request, session.output)
+            _show_plan(repository, request, session.output, in_place=options.in_place)
             return 0
         output = session.output
         started = session.clock.monotonic()
+        where = request.target if options.in_place else None
         if not output.quiet:
             request = with_expectation(repository, request, loaded.snapshot.summary)
         with session.progress() as progress:
 
             def emit(event: Event) -> None:
                 progress.update(event)
-                _tell_event(event, output)
+                _tell_event(event, output, where)
 
             outcome = Restore(repository, request, emit=emit).run()
         _tell(outcome, session.clock.monotonic() - started, loaded.id, output)
@@ -138,18 +139,22 @@ _ACTIONS = {
     Action.UPDATE: N_("update"),
     Action.REPLACE: N_("replace"),
     Action.DELETE: N_("delete"),
+    Action.KEEP: N_("keep"),
 }
 
 
-def _show_plan(repository: Repository, request: RestoreRequest, output: Output) -> None:
+def _show_plan(repository: Repository, request: RestoreRequest, output: Output, *, in_place: bool) -> None:
     counts: Counter[Action] = Counter()
     size = 0
     widest = max(len(_(word)) for word in _ACTIONS.values())
-    for action, path, length in plan_restore(repository, request):
+    for step in plan_restore(repository, request):
+        action = step.action
         counts[action] += 1
-        size += length
-        output.record({"message_type": "action", "action": action, "path": path, "size": length})
-        output.result(f"{_(_ACTIONS[action]):<{widest}}  {show_path(path)}")
+        size += step.written
+        output.record({"message_type": "action", **step._asdict()})
+        if action is not Action.KEEP or output.verbose:
+            text = f"{_(_ACTIONS[action]):<{widest}}  {_shown(step.path, request.target if in_place else None)}"
+            output.result(text)
     output.record(
         {
             "message_type": "summary",
@@ -160,17 +165,26 @@ def _show_plan(repository: Repository, request: RestoreRequest, output: Output) 
     )
     parts = [f"{_(_ACTIONS[kind])} {show_number(counts[kind])}" for kind in Action if counts[kind]]
     output.say(
-        _("This was a rehearsal: {parts}; {size} in files.").format(parts=", ".join(parts), size=show_bytes(size))
+        _("This was a rehearsal: {parts}; {size} to be written.").format(
+            parts=", ".join(parts) or _("nothing to do"), size=show_bytes(size)
+        )
     )
 
 
-def _tell_event(event: Event, output: Output) -> None:
+def _shown(path: bytes, where: Path | None) -> str:
+    """A path as people see it: below the target, or from the top when files go back to where they came from."""
+    return show_path(path if where is None else os.fsencode(where / os.fsdecode(path)))
+
+
+def _tell_event(event: Event, output: Output, where: Path | None) -> None:
+    if not isinstance(event, FileNotRestored | MetadataNotRestored):
+        return
+    facts = {"path": event.path, "reason": event.reason}
+    shown = {"path": _shown(event.path, where), "reason": event.reason}
     if isinstance(event, FileNotRestored):
-        facts = {"path": event.path, "reason": event.reason}
-        output.warn(fill(N_("{path} was not restored: {reason}."), facts), name="file-not-restored", **facts)
-    elif isinstance(event, MetadataNotRestored):
-        facts = {"path": event.path, "reason": event.reason}
-        text = fill(N_("{path} was restored, but not its metadata: {reason}."), facts)
+        output.warn(fill(N_("{path} was not restored: {reason}."), shown), name="file-not-restored", **facts)
+    else:
+        text = fill(N_("{path} was restored, but not its metadata: {reason}."), shown)
         output.warn(text, name="metadata-not-restored", **facts)
 
 

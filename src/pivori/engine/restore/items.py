@@ -164,8 +164,10 @@ def walk_items(
 ) -> Iterator[Item]:
     """Every wanted item below ``tree``, directories before what is in them. Paths are relative to the target.
 
-    ``on_damage`` hears of trees that cannot be read; the rest goes on.
+    A directory that is not wanted itself is only named when something in it is. ``on_damage`` hears of trees that
+    cannot be read; the rest goes on.
     """
+    held: list[DirectoryItem] = []
     nodes = repository.read_tree(tree)
     stack = [_Level(zip(map(raw_name, nodes), nodes, strict=True), None, b"", scope.start)]
     while stack:
@@ -173,7 +175,9 @@ def walk_items(
         entry = next(level.nodes, None)
         if entry is None:
             stack.pop()
-            if level.item is not None:
+            if held:
+                held.pop()  # what is held back are the innermost directories, and nothing was found in this one
+            elif level.item is not None:
                 yield LeaveItem(level.item)
             continue
         name, node = entry
@@ -182,20 +186,30 @@ def walk_items(
         selected, inside = scope.decide(shown, node.type == "dir")
         if node.type != "dir":
             if selected:
+                yield from held
+                held.clear()
                 yield _item(node, path)
         elif selected or inside:
             try:
-                if len(stack) >= _MOST_LEVELS or len(path) > _LONGEST_PATH:
-                    raise NestedTooDeeply(levels=len(stack))
-                nodes = repository.read_tree(node.subtree or "")
+                nodes = _nodes_in(repository, node, path, len(stack))
             except PivoriError as error:
                 on_damage(path, error)
                 continue
             whole = selected and not scope.is_on_the_way(shown)
             names = list(map(raw_name, nodes))
             item = DirectoryItem(path, metadata_of(node), frozenset(names), shown, whole)
-            yield item
+            held.append(item)
+            if selected:
+                yield from held
+                held.clear()
             stack.append(_Level(zip(names, nodes, strict=True), item, path, shown))
+
+
+def _nodes_in(repository: Repository, node: Node, path: bytes, levels: int) -> list[Node]:
+    """What is in a directory. Raises NestedTooDeeply, and what reading a tree raises."""
+    if levels >= _MOST_LEVELS or len(path) > _LONGEST_PATH:
+        raise NestedTooDeeply(levels=levels)
+    return repository.read_tree(node.subtree or "")
 
 
 def _item(node: Node, path: bytes) -> FileItem | OtherItem:

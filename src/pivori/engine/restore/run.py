@@ -349,7 +349,7 @@ class Restore:
         self._failed(path, str(error))
 
     def _report(self, current: bytes) -> None:
-        """Say how far it has come; ahead is what is in the files already that are only counted when they are finished."""
+        """Say how far it has come. Ahead of the outcome are files whose content is there, but not their metadata."""
         outcome, request = self.outcome, self._request
         self._emit(
             Progress(
