@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pivori.engine.retention import Kept, NoRetentionRule, Policy, SnapshotFacts, decide
 from pivori.errors import PivoriError
-from pivori.translation import N_
+from pivori.translation import N_, Phrase
 
 GROUPINGS = frozenset({"host", "paths", "tags"})
 DEFAULT_GROUPING = frozenset({"host", "paths"})
@@ -42,15 +42,20 @@ class GroupKey:
     paths: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> Phrase | None:
+        """What they have in common, in words; None for a group of everything."""
         parts = []
         if self.host:
-            parts.append(f"host {self.host}")
+            parts.append(Phrase(N_("host {host}"), host=self.host))
         if self.paths:
-            parts.append(f"paths {', '.join(self.paths)}")
+            parts.append(Phrase(N_("paths {paths}"), paths=", ".join(self.paths)))
         if self.tags:
-            parts.append(f"tags {', '.join(self.tags)}")
-        return ", ".join(parts)
+            parts.append(Phrase(N_("tags {tags}"), tags=", ".join(self.tags)))
+        title = parts[0] if parts else None
+        for part in parts[1:]:
+            title = Phrase(N_("{first}, {second}"), first=title, second=part)
+        return title
 
 
 @dataclass(frozen=True)
@@ -149,5 +154,7 @@ def _guarded(plans: Sequence[GroupPlan], allow_empty: bool) -> ForgetPlan:
     """The plan, unless it empties a group without leave."""
     for plan in plans:
         if not plan.keep and not allow_empty:
-            raise LastSnapshots(group=str(plan.key), ids=[snapshot.id for snapshot in plan.remove])
+            raise LastSnapshots(
+                group=plan.key.title or Phrase(N_("all snapshots")), ids=[snapshot.id for snapshot in plan.remove]
+            )
     return ForgetPlan(tuple(plans))

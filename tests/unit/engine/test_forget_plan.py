@@ -39,7 +39,7 @@ def test_snapshots_are_grouped(by: str, expected: list[tuple[str, list[str]]]) -
 def test_a_key_says_what_its_snapshots_share() -> None:
     (*_, last) = group(SNAPSHOTS, {"host", "paths", "tags"})
     assert last.key == GroupKey("web", ("/a", "/b"), ("nightly",))
-    assert str(last.key) == "host web, paths /a, /b, tags nightly"
+    assert last.key.title == "host web, paths /a, /b, tags nightly"
 
 
 def test_groupings_are_read_in_singular_and_plural() -> None:
