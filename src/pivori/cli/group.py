@@ -91,7 +91,8 @@ class Program(PivoriGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; a misspelled one is answered with the ones that are spelled alike."""
-        if args and args[0] not in TABLE and not args[0].startswith("-"):
+        # A shell that completes parses too, and nobody is to be told anything then.
+        if args and args[0] not in TABLE and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(_no_such_command(args[0]), ctx)
         return super().resolve_command(ctx, args)
 

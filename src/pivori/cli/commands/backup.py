@@ -80,11 +80,17 @@ class Options:
         ("pivori backup --stdin-from-command db.sql -- pg_dump shop", _("what a command prints, as one file")),
     ],
 )
-@click.argument("paths", nargs=-1, metavar=_("PATH…"))
+@click.argument("paths", nargs=-1, metavar=_("PATH…"), type=click.Path())
 @click.option(
     "-e", "--exclude", multiple=True, metavar=_("PATTERN"), help=_("Leave out, by a pattern as in .gitignore.")
 )
-@click.option("--exclude-file", multiple=True, metavar=_("FILE"), help=_("Read such patterns from a file."))
+@click.option(
+    "--exclude-file",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("Read such patterns from a file."),
+)
 @click.option("--exclude-caches", is_flag=True, help=_("Leave out folders marked by a CACHEDIR.TAG file."))
 @click.option(
     "--exclude-if-present",
@@ -93,9 +99,27 @@ class Options:
     help=_("Leave out folders that hold a file of this name."),
 )
 @click.option("-x", "--one-file-system", is_flag=True, help=_("Do not enter other file systems."))
-@click.option("--files-from", multiple=True, metavar=_("FILE"), help=_("Read the paths from a file, a pattern a line."))
-@click.option("--files-from-verbatim", multiple=True, metavar=_("FILE"), help=_("The same, taking each line as it is."))
-@click.option("--files-from-raw", multiple=True, metavar=_("FILE"), help=_("The same, paths ended by a zero byte."))
+@click.option(
+    "--files-from",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("Read the paths from a file, a pattern a line."),
+)
+@click.option(
+    "--files-from-verbatim",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("The same, taking each line as it is."),
+)
+@click.option(
+    "--files-from-raw",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("The same, paths ended by a zero byte."),
+)
 @click.option(
     "--stdin-from-command",
     metavar=_("NAME"),

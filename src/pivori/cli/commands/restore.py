@@ -61,14 +61,28 @@ class Options:
     ],
 )
 @click.argument("snapshot", metavar=_("SNAPSHOT"))
-@click.option("-t", "--target", metavar=_("FOLDER"), help=_("Restore into this folder."))
+@click.option(
+    "-t", "--target", metavar=_("FOLDER"), type=click.Path(file_okay=False), help=_("Restore into this folder.")
+)
 @click.option("--in-place", is_flag=True, help=_("Restore to where the files came from."))
 @click.option(
     "-i", "--include", multiple=True, metavar=_("PATTERN"), help=_("Only what fits; patterns as in .gitignore.")
 )
 @click.option("-e", "--exclude", multiple=True, metavar=_("PATTERN"), help=_("Not what fits."))
-@click.option("--include-file", multiple=True, metavar=_("FILE"), help=_("Read such patterns from a file."))
-@click.option("--exclude-file", multiple=True, metavar=_("FILE"), help=_("Read such patterns from a file."))
+@click.option(
+    "--include-file",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("Read such patterns from a file."),
+)
+@click.option(
+    "--exclude-file",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("Read such patterns from a file."),
+)
 @click.option("--delete", is_flag=True, help=_("Remove what the restored folders hold besides."))
 @click.option("--verify", is_flag=True, help=_("Read everything back and compare it with the snapshot."))
 @click.option("-n", "--dry-run", is_flag=True, help=_("Only say what would be done."))
