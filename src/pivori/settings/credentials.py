@@ -40,7 +40,9 @@ __all__ = [
     "KeyFileMissing",
     "KeyFileOwner",
     "KeyFilePermissions",
+    "NoNewPassword",
     "NoPassword",
+    "NoSecondPassword",
     "NothingTyped",
     "PasswordCommandFailed",
     "PasswordFileUnreadable",
@@ -62,6 +64,19 @@ class NoPassword(PivoriError):
     code = "no-password"
     message = N_("There is no password for {repository}.")
     hint = N_("Give one with --password-file, --password-command or PIVORI_PASSWORD_FILE, or run this at a terminal.")
+
+
+class NoSecondPassword(NoPassword):
+    """The same of the second repository of a command."""
+
+    hint = N_("Give one with --to-password-file or --to-password-command, or run this at a terminal.")
+
+
+class NoNewPassword(NoPassword):
+    """The same of a password that is to be set beside the present one."""
+
+    message = N_("There is no new password for {repository}.")
+    hint = N_("Give one with --new-password-file or --new-password-command, or run this at a terminal.")
 
 
 class EmptyPassword(PivoriError):
@@ -242,7 +257,9 @@ def _ask_once(prompt: str, repository: str) -> Secret:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
             return Secret(getpass.getpass(prompt))
-    except (EOFError, OSError, getpass.GetPassWarning):
+    except EOFError:
+        raise NothingTyped() from None
+    except (OSError, getpass.GetPassWarning):
         raise NoPassword(repository=repository) from None
 
 

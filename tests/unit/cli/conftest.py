@@ -100,7 +100,7 @@ class Here:
 
     def json(self, *arguments: str | Path, **more: Any) -> list[Any]:
         """The documents of a command run with ``--json``."""
-        return [json.loads(line) for line in self(*arguments, "--json", **more).out.splitlines()]
+        return [json.loads(line) for line in self("--json", *arguments, **more).out.splitlines()]
 
 
 @pytest.fixture

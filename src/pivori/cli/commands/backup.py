@@ -1,8 +1,8 @@
 """``pivori backup``: files and folders into a new snapshot.
 
-With ``--json``: ``status`` lines while it runs, an ``error`` object on standard error for each file that could not be
-read, and at the end one ``summary`` with the numbers of the snapshot's summary, ``total_duration`` (seconds),
-``snapshot_id``, ``parent``, ``errors`` and ``dry_run``.
+With ``--json``: ``status`` lines while it runs; a ``warning`` object named ``file-not-read`` on standard error for each
+file that could not be read; at the end one ``summary`` with the numbers of the snapshot's summary, ``total_duration``
+(seconds), ``snapshot_id``, ``parent``, ``errors`` and ``dry_run``.
 """
 
 import os
@@ -12,23 +12,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-import msgspec
 
 from pivori import __version__
 from pivori.app import Access, App, Opened
-from pivori.cli.failures import INCOMPLETE, fill
+from pivori.cli.backup_display import tell_event, tell_outcome
+from pivori.cli.failures import INCOMPLETE
 from pivori.cli.first_run import announce
 from pivori.cli.notices import tell_damage
 from pivori.cli.options import repository_command
 from pivori.cli.output import Output
 from pivori.cli.session import Session
-from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
+from pivori.cli.wording import show_path
 from pivori.engine.backup import (
     Backup,
     BackupOutcome,
     BackupRequest,
     CountingEstimate,
     Estimate,
+    NothingToBackUp,
     backup_stream,
     resolve_source,
 )
@@ -37,10 +38,11 @@ from pivori.engine.files_from import parse_patterns, parse_raw, parse_verbatim, 
 from pivori.engine.patterns import read_pattern_file
 from pivori.engine.search import NotASearchTime
 from pivori.errors import PivoriError
-from pivori.events import DamageFound, Event, FileChanged, FileNotRead, FileVanished
+from pivori.events import Event, FileNotRead
 from pivori.host import run_to_stream
 from pivori.repository import BlobCheck, Compression, LoadedSnapshot, parent_for, parse_moment, path_text
-from pivori.translation import N_, _, ngettext
+from pivori.settings.resolve import ConflictingOptions
+from pivori.translation import _
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,13 +152,26 @@ def command(session: Session, /, **parameters: object) -> int:
     """Back up, and say what came of it."""
     options = Options(**parameters)  # type: ignore[arg-type]  # click gives the options as they are declared
     _check(options)
-    created = session.app.ensure_default_repository()
+    work = _work(session, options)
+    # A rehearsal makes nothing, not even a repository.
+    created = None if options.dry_run else session.app.ensure_default_repository()
     if created is not None:
         announce(created, session.output)
     with session.app.open_repository(Access.APPEND, confirm_later=True) as opened:
-        outcome, seconds = _run(session, options, opened)
-    _tell(outcome, seconds, options, session.output)
+        outcome, seconds = _run(session, options, opened, work)
+    tell_outcome(outcome, seconds, session.output, dry_run=options.dry_run)
     return INCOMPLETE if outcome.failures else 0
+
+
+_NOT_WITH_A_STREAM = (
+    "exclude",
+    "exclude_file",
+    "exclude_caches",
+    "exclude_if_present",
+    "one_file_system",
+    "force",
+    "with_atime",
+)
 
 
 def _check(options: Options) -> None:
@@ -164,13 +179,64 @@ def _check(options: Options) -> None:
     if options.stdin_from_command is not None:
         if not options.paths or any(lists):
             raise click.UsageError(_("Write the command after --, as in: --stdin-from-command db.sql -- pg_dump shop"))
+        for name in _NOT_WITH_A_STREAM:
+            if getattr(options, name):
+                raise ConflictingOptions(first="--stdin-from-command", second="--" + name.replace("_", "-"))
     elif not options.paths and not any(lists):
         raise click.UsageError(_("Say what to back up: pivori backup PATH…"))
 
 
-def _run(session: Session, options: Options, opened: Opened) -> tuple[BackupOutcome, float]:
-    app, clock = session.app, session.clock
-    teller = _Teller(session.output)
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What is to be backed up, known before anything is opened or made."""
+
+    sources: list[bytes]
+    patterns: list[str]
+    markers: list[Marker]
+    time_ns: int
+
+    def exclusion(self) -> Exclusion | None:
+        """What is left out; a new object at each call, as one is for one walk."""
+        exclusion = Exclusion(self.patterns, markers=self.markers, roots=self.sources)
+        return exclusion if exclusion else None
+
+
+def _work(session: Session, options: Options) -> _Work:
+    """Read the lists and patterns, each once: one may be a pipe. Raises NothingToBackUp where nothing is there."""
+    time_ns = _time_ns(session.app, options)
+    if options.stdin_from_command is not None:
+        return _Work(sources=[_stream_path(options.stdin_from_command)], patterns=[], markers=[], time_ns=time_ns)
+    patterns = list(options.exclude)
+    for name in options.exclude_file:
+        patterns += read_pattern_file(Path(name))
+    markers = [Marker.parse(text) for text in options.exclude_if_present]
+    if options.exclude_caches:
+        markers.append(CACHE_DIRECTORY_TAG)
+    work = _Work(sources=_sources(options, session.output), patterns=patterns, markers=markers, time_ns=time_ns)
+    _demand_one(work.sources, session.output)
+    exclusion = work.exclusion()
+    if exclusion is None:
+        return work
+    sources = [path for path in work.sources if not exclusion.excludes_root(path, Path(os.fsdecode(path)).is_dir())]
+    return replace(work, sources=sources)
+
+
+def _demand_one(sources: Sequence[bytes], output: Output) -> None:
+    """Make sure that there is something, before a repository is made for it."""
+    failures = []
+    for path in sources:
+        try:
+            os.lstat(path)
+        except OSError as error:
+            failures.append(FileNotRead(path=path, reason=error.strerror or str(error)))
+    if sources and len(failures) == len(sources):
+        for failure in failures:
+            tell_event(failure, output)
+        raise NothingToBackUp
+
+
+def _run(session: Session, options: Options, opened: Opened, work: _Work) -> tuple[BackupOutcome, float]:
+    app, clock, output = session.app, session.clock, session.output
     started = clock.monotonic()
     confirm = opened.lock.confirm if opened.lock is not None else lambda: None
     with ExitStack() as stack:
@@ -178,24 +244,18 @@ def _run(session: Session, options: Options, opened: Opened) -> tuple[BackupOutc
 
         def emit(event: Event) -> None:
             progress.update(event)
-            teller.tell(event)
+            tell_event(event, output)
 
+        parent = _parent(app, options, opened, work, output)
+        request = _request(app, options, work, parent)
         if options.stdin_from_command is not None:
-            request = _request(app, options, [_stream_path(options.stdin_from_command)], None, None)
             process = stack.enter_context(run_to_stream(options.paths))
             outcome = backup_stream(opened.repository, request, process, clock=clock, emit=emit, before_write=confirm)
         else:
-            sources = _sources(options, session.output)
-            exclusion = _exclusion(options, sources)
-            if exclusion is not None:
-                sources = [
-                    path for path in sources if not exclusion.excludes_root(path, Path(os.fsdecode(path)).is_dir())
-                ]
-            parent = _parent(app, options, opened, sources, session.output)
-            request = _request(app, options, sources, exclusion, parent)
             estimate = Estimate.of(parent.snapshot.summary if parent else None)
-            if estimate.files is None and session.output.stderr_is_terminal and not session.output.quiet:
-                estimate = stack.enter_context(CountingEstimate(sources, _exclusion(options, sources)))
+            if estimate.files is None and output.stderr_is_terminal and not output.quiet:
+                counting = CountingEstimate(work.sources, work.exclusion(), one_file_system=options.one_file_system)
+                estimate = stack.enter_context(counting)
             cache = app.settings.cache_directory
             request = replace(
                 request, estimate=estimate, cache_directory=cache / opened.repository.id if cache is not None else None
@@ -229,31 +289,14 @@ def _sources(options: Options, output: Output) -> list[bytes]:
     return list(dict.fromkeys(resolve_source(path, here) for path in given))
 
 
-def _patterns(options: Options) -> list[str]:
-    patterns = list(options.exclude)
-    for name in options.exclude_file:
-        patterns += read_pattern_file(Path(name))
-    return patterns
-
-
-def _exclusion(options: Options, sources: Sequence[bytes]) -> Exclusion | None:
-    markers = [Marker.parse(text) for text in options.exclude_if_present]
-    if options.exclude_caches:
-        markers.append(CACHE_DIRECTORY_TAG)
-    exclusion = Exclusion(_patterns(options), markers=markers, roots=sources)
-    return exclusion if exclusion else None
-
-
-def _parent(
-    app: App, options: Options, opened: Opened, sources: Sequence[bytes], output: Output
-) -> LoadedSnapshot | None:
+def _parent(app: App, options: Options, opened: Opened, work: _Work, output: Output) -> LoadedSnapshot | None:
     """The last snapshot of the same host and paths."""
     snapshots = opened.repository.snapshots(on_damage=lambda error: tell_damage(error, output))
     return parent_for(
         snapshots,
         host=options.host or app.identity.hostname,
-        paths=[path_text(path) for path in sources],
-        before=_time_ns(app, options),
+        paths=[path_text(path) for path in work.sources],
+        before=work.time_ns,
     )
 
 
@@ -261,27 +304,21 @@ def _time_ns(app: App, options: Options) -> int:
     if not options.time:
         return app.clock.now_ns()
     try:
-        return parse_moment(options.time)
+        return parse_moment(options.time, start=True)
     except PivoriError:
         raise NotASearchTime(text=options.time) from None
 
 
-def _request(
-    app: App,
-    options: Options,
-    sources: Sequence[bytes],
-    exclusion: Exclusion | None,
-    parent: LoadedSnapshot | None,
-) -> BackupRequest:
+def _request(app: App, options: Options, work: _Work, parent: LoadedSnapshot | None) -> BackupRequest:
     return BackupRequest(
-        sources=sources,
+        sources=work.sources,
         identity=app.identity,
         host=options.host or app.identity.hostname,
-        time_ns=_time_ns(app, options),
+        time_ns=work.time_ns,
         parent=parent,
         tags=sorted({tag for text in options.tag for tag in text.split(",") if tag}),
-        excludes=_patterns(options),
-        exclusion=exclusion,
+        excludes=work.patterns,
+        exclusion=work.exclusion(),
         one_file_system=options.one_file_system,
         with_atime=options.with_atime,
         force=options.force,
@@ -292,73 +329,3 @@ def _request(
         workers=app.processors,
         program_version=f"pivori {__version__}",
     )
-
-
-class _Teller:
-    """Says what went wrong with single files, as it happens."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
-    def tell(self, event: Event) -> None:
-        """Say it."""
-        output = self._output
-        if isinstance(event, FileNotRead):
-            facts = {"path": event.path, "reason": event.reason}
-            output.warn(fill(N_("{path} could not be read: {reason}."), facts), name="file-not-read", **facts)
-        elif isinstance(event, FileChanged):
-            text = _("{path} kept changing while it was read; what was read last is stored.")
-            output.warn(text.format(path=show_path(event.path)), name="file-changed", path=event.path)
-        elif isinstance(event, FileVanished):
-            output.detail(_("{path} vanished before it was read.").format(path=show_path(event.path)))
-        elif isinstance(event, DamageFound):
-            tell_damage(event.error, output)
-
-
-def _tell(outcome: BackupOutcome, seconds: float, options: Options, output: Output) -> None:
-    summary = outcome.summary
-    output.record(
-        {
-            "message_type": "summary",
-            "dry_run": options.dry_run,
-            **msgspec.to_builtins(summary),
-            "total_duration": round(seconds, 3),
-            "snapshot_id": outcome.snapshot_id,
-            "parent": outcome.parent,
-            "errors": outcome.failures,
-        }
-    )
-    files = summary.total_files_processed
-    output.say(
-        ngettext("{count} file, {size}, in {duration}.", "{count} files, {size}, in {duration}.", files).format(
-            count=show_number(files), size=show_bytes(summary.total_bytes_processed), duration=show_duration(seconds)
-        )
-    )
-    output.say(
-        _(
-            "New: {new}; changed: {changed}; unchanged: {unchanged}. Stored: {added} ({packed} after compression)."
-        ).format(
-            new=show_number(summary.files_new),
-            changed=show_number(summary.files_changed),
-            unchanged=show_number(summary.files_unmodified),
-            added=show_bytes(summary.data_added),
-            packed=show_bytes(summary.data_added_packed),
-        )
-    )
-    if outcome.failures:
-        count = outcome.failures
-        output.warn(
-            ngettext(
-                "{count} path could not be read and is not in the snapshot.",
-                "{count} paths could not be read and are not in the snapshot.",
-                count,
-            ).format(count=show_number(count)),
-            name="incomplete",
-            count=count,
-        )
-    if outcome.snapshot_id is not None:
-        output.result(_("Snapshot {id} saved.").format(id=outcome.snapshot_id[:8]))
-    elif outcome.skipped:
-        output.result(_("Nothing changed, so no snapshot was made."))
-    else:
-        output.result(_("This was a rehearsal: nothing was stored."))

@@ -20,7 +20,7 @@ from pivori.errors import PivoriError
 from pivori.repository import format_time, parse_time
 from pivori.repository.keyring import KeyDescription, add_password, change_password, keys, remove_password
 from pivori.settings import PasswordFrom, Secret
-from pivori.settings.credentials import read_password_file, run_password_command
+from pivori.settings.credentials import NoNewPassword, NoPassword, read_password_file, run_password_command
 from pivori.translation import _
 
 command = repository_group(
@@ -146,7 +146,10 @@ def _new_password(session: Session, file: str | None, program: str | None) -> Se
         return read_password_file(Path(file))
     if program is not None:
         return run_password_command(program)
-    return session.ask_password(True, session.app.storage().location)
+    try:
+        return session.ask_password(True, session.app.storage().location)
+    except NoPassword as error:
+        raise NoNewPassword(**error.details) from None
 
 
 def _now(app: App) -> str:

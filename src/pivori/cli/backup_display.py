@@ -1,0 +1,75 @@
+"""A backup for people and programs: what goes wrong with single files as it happens, and what came of it all."""
+
+import msgspec
+
+from pivori.cli.failures import fill
+from pivori.cli.notices import tell_damage
+from pivori.cli.output import Output
+from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
+from pivori.engine.backup import BackupOutcome
+from pivori.events import DamageFound, Event, FileChanged, FileNotRead, FileVanished
+from pivori.translation import N_, _, ngettext
+
+
+def tell_event(event: Event, output: Output) -> None:
+    """Say what went wrong with a file; everything else is the progress display's business."""
+    if isinstance(event, FileNotRead):
+        facts = {"path": event.path, "reason": event.reason}
+        output.warn(fill(N_("{path} could not be read: {reason}."), facts), name="file-not-read", **facts)
+    elif isinstance(event, FileChanged):
+        text = _("{path} kept changing while it was read; what was read last is stored.")
+        output.warn(text.format(path=show_path(event.path)), name="file-changed", path=event.path)
+    elif isinstance(event, FileVanished):
+        output.detail(_("{path} vanished before it was read.").format(path=show_path(event.path)))
+    elif isinstance(event, DamageFound):
+        tell_damage(event.error, output)
+
+
+def tell_outcome(outcome: BackupOutcome, seconds: float, output: Output, *, dry_run: bool) -> None:
+    """Say what came of it: the summary for programs, for people how much there was and which snapshot it made."""
+    summary = outcome.summary
+    output.record(
+        {
+            "message_type": "summary",
+            "dry_run": dry_run,
+            **msgspec.to_builtins(summary),
+            "total_duration": round(seconds, 3),
+            "snapshot_id": outcome.snapshot_id,
+            "parent": outcome.parent,
+            "errors": outcome.failures,
+        }
+    )
+    files = summary.total_files_processed
+    output.say(
+        ngettext("{count} file, {size}, in {duration}.", "{count} files, {size}, in {duration}.", files).format(
+            count=show_number(files), size=show_bytes(summary.total_bytes_processed), duration=show_duration(seconds)
+        )
+    )
+    output.say(
+        _(
+            "New: {new}; changed: {changed}; unchanged: {unchanged}. Stored: {added} ({packed} after compression)."
+        ).format(
+            new=show_number(summary.files_new),
+            changed=show_number(summary.files_changed),
+            unchanged=show_number(summary.files_unmodified),
+            added=show_bytes(summary.data_added),
+            packed=show_bytes(summary.data_added_packed),
+        )
+    )
+    if outcome.failures:
+        count = outcome.failures
+        output.warn(
+            ngettext(
+                "{count} path could not be read and is not in the snapshot.",
+                "{count} paths could not be read and are not in the snapshot.",
+                count,
+            ).format(count=show_number(count)),
+            name="incomplete",
+            count=count,
+        )
+    if outcome.snapshot_id is not None:
+        output.result(_("Snapshot {id} saved.").format(id=outcome.snapshot_id[:8]))
+    elif outcome.skipped:
+        output.result(_("Nothing changed, so no snapshot was made."))
+    else:
+        output.result(_("This was a rehearsal: nothing was stored."))
