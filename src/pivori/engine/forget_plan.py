@@ -8,7 +8,7 @@ group on its own, and a plan that would leave a group with nothing is refused un
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from pivori.engine.retention import Kept, NoRetentionRule, Policy, SnapshotFacts, decide
+from pivori.engine.retention import Kept, NoRetentionRule, Policy, Reason, SnapshotFacts, decide
 from pivori.errors import PivoriError
 from pivori.translation import N_, Phrase
 
@@ -32,6 +32,10 @@ class BadGrouping(PivoriError):
     message = N_("Snapshots cannot be grouped by “{word}”.")
     hint = N_("Write host, paths or tags, separated by commas, or nothing for one single group.")
     exit_status = 2
+
+
+_NOT_NAMED = Reason(N_("not named"))
+"""Why a snapshot stays when others are removed by their names."""
 
 
 @dataclass(frozen=True, order=True)
@@ -68,7 +72,7 @@ class Group:
 
 @dataclass(frozen=True)
 class GroupPlan:
-    """What happens to one group, newest first on both sides. Snapshots kept without a rule have no reasons."""
+    """What happens to one group, newest first on both sides."""
 
     key: GroupKey
     keep: tuple[Kept, ...]
@@ -145,7 +149,7 @@ def plan_removal(groups: Sequence[Group], ids: Collection[str], *, allow_empty: 
         newest_first = sorted(members.snapshots, key=lambda snapshot: (snapshot.moment.ns, snapshot.id), reverse=True)
         remove = tuple(snapshot for snapshot in newest_first if snapshot.id in ids)
         if remove:
-            keep = tuple(Kept(snapshot, (), {}) for snapshot in newest_first if snapshot.id not in ids)
+            keep = tuple(Kept(snapshot, (_NOT_NAMED,), {}) for snapshot in newest_first if snapshot.id not in ids)
             plans.append(GroupPlan(members.key, keep, remove))
     return _guarded(plans, allow_empty)
 

@@ -73,7 +73,9 @@ def test_a_mistyped_tag_costs_no_history() -> None:
 def test_named_snapshots_are_removed_and_others_left_alone() -> None:
     plan = plan_removal(group(SNAPSHOTS, {"host"}), {"1"})
     assert [snapshot.id for snapshot in plan.remove] == ["1"]
-    assert [(kept.snapshot.id, kept.reasons) for kept in plan.keep] == [("2", ())]
+    assert [(kept.snapshot.id, [str(reason) for reason in kept.reasons]) for kept in plan.keep] == [
+        ("2", ["not named"])
+    ]
 
 
 def test_the_last_of_a_group_is_removed_by_name_only_on_demand() -> None:
