@@ -68,8 +68,8 @@ def tell_outcome(outcome: BackupOutcome, seconds: float, output: Output, *, dry_
             count=count,
         )
     if outcome.snapshot_id is not None:
-        output.result(_("Snapshot {id} saved.").format(id=outcome.snapshot_id[:8]))
+        output.say(_("Snapshot {id} saved.").format(id=outcome.snapshot_id[:8]))
     elif outcome.skipped:
-        output.result(_("Nothing changed, so no snapshot was made."))
+        output.say(_("Nothing changed, so no snapshot was made."))
     else:
-        output.result(_("This was a rehearsal: nothing was stored."))
+        output.say(_("This was a rehearsal: nothing was stored."))

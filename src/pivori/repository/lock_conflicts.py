@@ -26,7 +26,7 @@ from pivori.repository.lock_files import (
     remove_lock,
 )
 from pivori.storage import StorageError
-from pivori.translation import N_
+from pivori.translation import N_, duration_phrase
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -132,7 +132,7 @@ def _refusal(location: str, record: LockRecord, clock: Clock) -> RepositoryLocke
         pid=record.pid,
         exclusive=record.exclusive,
         since=_local_time(record, clock.now().tzinfo),
-        age=age_text(age),
+        age=duration_phrase(age),
     )
 
 
@@ -143,14 +143,3 @@ def _local_time(record: LockRecord, zone: tzinfo | None) -> str:
         return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError):
         return record.time
-
-
-def age_text(seconds: float) -> str:
-    """A duration by its two largest units, the same in every language: ``3d 4h``, ``12m 5s``, ``0s``."""
-    rest = int(seconds)
-    parts: list[str] = []
-    for unit, letter in ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s")):
-        count, rest = divmod(rest, unit)
-        if count or parts:
-            parts.append(f"{count}{letter}")
-    return " ".join(part for part in parts[:2] if part[0] != "0") or "0s"

@@ -66,7 +66,7 @@ class SealedObjects:
             if self.version > 1 and plain[:1] == _COMPRESSED:
                 return decompress(memoryview(plain)[1:], most=LARGEST_OBJECT)
         except (Tampered, DamagedFrame) as error:
-            raise ObjectDamaged(kind=kind.value, name=name, reason=str(error)) from None
+            raise ObjectDamaged(kind=kind.value, name=name, reason=error.as_reason) from None
         raise ObjectDamaged(kind=kind.value, name=name, reason=N_("it begins with an unknown byte"))
 
     def _box(self) -> Box:
@@ -86,4 +86,4 @@ def load_config(storage: Storage, master: MasterKey) -> bytes:
     try:
         return Box(master).open(storage.get(Kind.CONFIG, CONFIG_NAME))
     except Tampered as error:
-        raise ObjectDamaged(kind="config", name=CONFIG_NAME, reason=str(error)) from None
+        raise ObjectDamaged(kind="config", name=CONFIG_NAME, reason=error.as_reason) from None

@@ -133,6 +133,12 @@ def _tell(plan: CopyPlan, outcome: CopyOutcome | None, output: Output) -> None:
             output.result(_("Would copy {snapshot}").format(snapshot=snapshot_title(loaded)))
         copied: list[dict[str, str]] = [{"source_id": loaded.id} for loaded in plan.copy]
         output.record({"message_type": "copy", "dry_run": True, "copied": copied, "skipped": skipped, "failed": []})
+        text = ngettext(
+            "{count} snapshot would be copied, {skipped} there already.",
+            "{count} snapshots would be copied, {skipped} there already.",
+            len(copied),
+        )
+        output.say(text.format(count=show_number(len(copied)), skipped=show_number(len(skipped))))
         return
     output.record({"message_type": "copy", "dry_run": False, "skipped": skipped, **vars(outcome)})
     titles = {loaded.id: snapshot_title(loaded) for loaded in plan.copy}
@@ -151,4 +157,4 @@ def _tell(plan: CopyPlan, outcome: CopyOutcome | None, output: Output) -> None:
         count,
     )
     size, there = show_bytes(outcome.bytes_added), show_number(len(skipped))
-    output.result(text.format(count=show_number(count), size=size, skipped=there))
+    output.say(text.format(count=show_number(count), size=size, skipped=there))

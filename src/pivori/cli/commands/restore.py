@@ -219,7 +219,7 @@ def _tell(outcome: RestoreOutcome, seconds: float, snapshot: str, output: Output
         "Restored {count} files of snapshot {id} in {duration}; {written} written, {kept} were in place.",
         outcome.files,
     )
-    output.result(
+    output.say(
         text.format(
             count=show_number(outcome.files),
             id=snapshot[:8],

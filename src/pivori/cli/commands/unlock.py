@@ -43,4 +43,4 @@ def command(session: Session, everything: bool) -> None:
             count = remove_stale(repository.objects, holder=holder, clock=app.clock, process_alive=is_alive)
     session.output.record({"message_type": "unlock", "removed": count})
     text = ngettext("{count} lock removed.", "{count} locks removed.", count)
-    session.output.result(text.format(count=show_number(count)))
+    session.output.say(text.format(count=show_number(count)))

@@ -129,7 +129,7 @@ def _conclude(outcome: VerifyOutcome, request: VerifyRequest, seconds: float, ou
             "packs": outcome.packs,
             "packs_read": outcome.packs_read,
             "bytes_read": outcome.bytes_read,
-            "total_duration": seconds,
+            "total_duration": round(seconds, 3),
         }
     )
     text = _("Checked in {duration}. Snapshots: {snapshots}; folders: {trees}; blobs: {blobs}; packs: {packs}.")
@@ -148,7 +148,7 @@ def _conclude(outcome: VerifyOutcome, request: VerifyRequest, seconds: float, ou
     if not damage:
         output.say(_("No damage was found."))
         return
-    text = ngettext("{count} damage was found.", "{count} damages were found.", len(damage))
+    text = ngettext("{count} problem was found.", "{count} problems were found.", len(damage))
     output.result(text.format(count=show_number(len(damage))))
     for advice in _advice(outcome):
         output.say(advice)

@@ -3,6 +3,7 @@
 Files that are there are read and compared, as the restore does it, so the plan says what would be written.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 
 from pivori.engine.restore.deletion import check_deletion, extra_entries, extra_entries_at_top
 from pivori.engine.restore.items import DirectoryItem, FileItem, Item, LeaveItem, LinkKey, Metadata, OtherItem
-from pivori.engine.restore.request import RestoreRequest, items_of
+from pivori.engine.restore.request import RestoreRequest, TargetUnusable, items_of
 from pivori.engine.restore.window import blob_ids
 from pivori.engine.restore.writing import CompareJob, FileWriter
 from pivori.host import TargetTree
@@ -74,6 +75,8 @@ def plan_restore(repository: Repository, request: RestoreRequest) -> Iterator[Pl
 
 def _into_nothing(repository: Repository, request: RestoreRequest) -> Iterator[PlannedAction]:
     """The steps where there is no target yet."""
+    if request.target.exists():
+        raise TargetUnusable(path=request.target, reason=os.strerror(errno.ENOTDIR))
     comparison = _Comparison(repository, request, None)
     for item in items_of(repository, request, lambda _path, _error: None):
         if not isinstance(item, LeaveItem):

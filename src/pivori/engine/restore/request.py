@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pivori.engine.restore.items import FileItem, Item, Scope, Selection, find_subtree, single_item, walk_items
 from pivori.errors import PivoriError
+from pivori.host import TargetTree
 from pivori.repository import Repository, Summary
+from pivori.translation import N_
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,22 @@ def items_of(
     start = tuple(name for name in request.subtree.split(b"/") if name)
     scope = Scope(selection=request.selection, start=start, sources=request.sources)
     yield from walk_items(repository, tree, scope, on_damage)
+
+
+class TargetUnusable(PivoriError):
+    """The target is no directory, and none can be made there."""
+
+    code = "target-unusable"
+    message = N_("Nothing can be restored into {path}: {reason}.")
+    hint = N_("Name a folder, or a place where you may make one.")
+
+
+def open_target(request: RestoreRequest) -> TargetTree:
+    """The target, made where it is missing. Raises TargetUnusable."""
+    try:
+        return TargetTree(request.target, owners_by_name=request.owners_by_name)
+    except OSError as error:
+        raise TargetUnusable(path=request.target, reason=error.strerror or str(error)) from None
 
 
 def with_expectation(repository: Repository, request: RestoreRequest, summary: Summary | None) -> RestoreRequest:

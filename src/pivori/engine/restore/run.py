@@ -23,12 +23,12 @@ from pivori.engine.restore.items import (
     OtherItem,
 )
 from pivori.engine.restore.jobs import Crew
-from pivori.engine.restore.request import RestoreRequest, items_of
+from pivori.engine.restore.request import RestoreRequest, items_of, open_target
 from pivori.engine.restore.window import Window, WindowPlan, compare_jobs, plan_window
 from pivori.engine.restore.writing import CompareResult, WriteResult, file_problem, reason_of
 from pivori.errors import PivoriError
 from pivori.events import Event, FileNotRestored, MetadataNotRestored, Progress
-from pivori.host import Problem, TargetTree
+from pivori.host import Problem
 from pivori.repository import BlobId, BlobKind, Repository
 from pivori.translation import N_
 
@@ -91,12 +91,12 @@ class Restore:
         self.outcome = RestoreOutcome()
 
     def run(self) -> RestoreOutcome:
-        """Restore. Raises PathNotInSnapshot, DeletionRefused, UnsafePath, OSError on the target itself, WorkerDied."""
+        """Restore. Raises PathNotInSnapshot, DeletionRefused, TargetUnusable, UnsafePath, WorkerDied."""
         request = self._request
         if request.delete:
             check_deletion(self._repository, request)
         with ExitStack() as stack:
-            self._target = stack.enter_context(TargetTree(request.target, owners_by_name=request.owners_by_name))
+            self._target = stack.enter_context(open_target(request))
             self._crew = Crew(stack, self._repository, self._target, request.workers, sparse=request.sparse)
             if request.delete:
                 for path in extra_entries_at_top(self._repository, request, self._target):
