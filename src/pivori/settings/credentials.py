@@ -117,7 +117,9 @@ class KeyFileNotWritten(PivoriError):
     """The key file could not take the new password; nothing was taken away before."""
 
     code = "key-file-not-written"
-    message = N_("The key file {path} could not be written: {reason}. The old and the new password both open it now.")
+    message = N_(
+        "The key file {path} could not be written: {reason}. The old and the new password both open the repository now."
+    )
     hint = N_("Write the new password into it yourself (chmod 600), or remove the new key with `pivori key remove`.")
 
 

@@ -56,7 +56,7 @@ def test_a_key_file_that_cannot_be_written_locks_nobody_out(here: Here) -> None:
     key_file.rename(longest)
     key_file.symlink_to(longest)
     said = here("key", "passwd", "--new-password-file", new, expect=1)
-    assert "both open it" in said.err
+    assert "both open the repository" in said.err
     assert key_file.read_text() == old
     here("backup", "source")
     here("snapshots", "--password-file", new)

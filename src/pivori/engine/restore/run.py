@@ -242,6 +242,7 @@ class Restore:
                 job = jobs[result.number]
                 lengths = zip(job.blobs, result.in_place, strict=True)
                 self._bytes_ahead += sum(length for (_, length), in_place in lengths if in_place)
+                self._files_ahead += 0 not in result.in_place
                 self._report(job.path)
         return found
 
