@@ -29,32 +29,45 @@ INPUTS = ("constraints.txt", "pyproject.toml")
 FRENCH = {
     "Preparing {folder} (once, less than a minute) …": "Préparation de {folder} (une seule fois, moins d’une minute) …",
     "Bringing {folder} up to date …": "Mise à jour de {folder} …",
-    "Another run is preparing {folder}: waiting for it …": "Une autre exécution prépare {folder} : on l'attend …",
-    "{folder} cannot be written: {reason}.": "Impossible d'écrire dans {folder} : {reason}.",
+    "Another run is preparing {folder}: waiting for it …": "Une autre exécution prépare {folder}\xa0: on l’attend …",
+    "{folder} cannot be written: {reason}.": "Impossible d’écrire dans {folder}\xa0: {reason}.",
     "Run it once as the owner of the checkout, or clone it where you may write.": (
         "Lancez-le une fois en tant que propriétaire du dossier, ou clonez-le là où vous pouvez écrire."
     ),
     "Python {version} cannot make virtual environments: it lacks ensurepip.": (
-        "Python {version} ne sait pas créer d'environnement virtuel : il lui manque ensurepip."
+        "Python {version} ne sait pas créer d’environnement virtuel\xa0: il lui manque ensurepip."
     ),
     "Install it (Debian, Ubuntu: apt install python{version}-venv), then run the command again.": (
-        "Installez-le (Debian, Ubuntu : apt install python{version}-venv), puis relancez la commande."
+        "Installez-le (Debian, Ubuntu\xa0: apt install python{version}-venv), puis relancez la commande."
     ),
     "The libraries could not be installed: the package index does not answer.": (
-        "Les bibliothèques n'ont pas pu être installées : l'index des paquets ne répond pas."
+        "Les bibliothèques n’ont pas pu être installées\xa0: l’index des paquets ne répond pas."
     ),
-    "The libraries could not be installed: {reason}": "Les bibliothèques n'ont pas pu être installées : {reason}",
+    "The libraries could not be installed: {reason}": (
+        "Les bibliothèques n’ont pas pu être installées\xa0; pip dit\xa0: «\xa0{reason}\xa0»"
+    ),
     "Check the network (or pip's configuration) and run the command again; the whole story is in {log}.": (
-        "Vérifiez le réseau (ou la configuration de pip), puis relancez la commande ; le détail est dans {log}."
+        "Vérifiez le réseau (ou la configuration de pip), puis relancez la commande\xa0; le détail est dans {log}."
     ),
+    "Disk quota exceeded": "le quota est dépassé",
+    "File exists": "le fichier existe déjà",
+    "Input/output error": "erreur d’entrée-sortie",
+    "No space left on device": "il n’y a plus de place sur le support",
+    "Not a directory": "ce n’est pas un dossier",
+    "Permission denied": "permission refusée",
+    "Read-only file system": "le système de fichiers est en lecture seule",
 }
 
 
-def say(sentence: str, **details: object) -> None:
-    """Print one line to stderr, in French for a French locale."""
+def told(sentence: str) -> str:
+    """A sentence in French for a French locale; what a library says has no translation and stays as it is."""
     locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    template = FRENCH[sentence] if locale.startswith("fr") else sentence
-    print(template.format(**details), file=sys.stderr, flush=True)
+    return FRENCH.get(sentence, sentence) if locale.startswith("fr") else sentence
+
+
+def say(sentence: str, **details: object) -> None:
+    """Print one line to stderr."""
+    print(told(sentence).format(**details), file=sys.stderr, flush=True)
 
 
 def fail(sentence: str, hint: str, **details: object) -> NoReturn:
@@ -250,7 +263,7 @@ def main() -> int:
             "{folder} cannot be written: {reason}.",
             "Run it once as the owner of the checkout, or clone it where you may write.",
             folder=VENV,
-            reason=error.strerror,
+            reason=told(error.strerror or str(error)),
         )
     except KeyboardInterrupt:
         return 130

@@ -29,6 +29,8 @@ class PivoriError(Exception):
     code: ClassVar[str] = "error"
     message: ClassVar[str] = "{reason}"
     hint: ClassVar[str] = ""
+    inner: ClassVar[str] = ""
+    """What it says as the reason of another error, where the message would say again what that one says."""
     exit_status: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
 
@@ -39,6 +41,11 @@ class PivoriError(Exception):
     def __str__(self) -> str:
         # A phrase, so that an error given as the reason of another is translated with it.
         return Phrase(self.message, **self.details)
+
+    @property
+    def as_reason(self) -> Phrase:
+        """What it says as the reason of another error."""
+        return Phrase(self.inner or self.message, **self.details)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.details)

@@ -5,6 +5,7 @@ Specific events are defined beside the code that emits them.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 from pivori.errors import PivoriError
 
@@ -14,12 +15,23 @@ class Event:
     """Something that happened; the base of every event."""
 
 
+class Unit(Enum):
+    """What a verb counts."""
+
+    FILES = "files"
+    FOLDERS = "folders"
+    PACKS = "packs"
+    SNAPSHOTS = "snapshots"
+    NOTHING = "nothing"
+    """Only bytes."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress(Event):
-    """How far a verb has come. Totals are None while they are not known; counts never go back.
+    """How far a verb has come. Totals are None while they are not known, and may be estimates; counts never go back.
 
-    ``current`` is the file being worked on, as a local path, empty when there is none. ``errors`` counts the files that
-    could not be worked on.
+    ``files_done`` and ``files_total`` count files, or what ``unit`` says instead. ``current`` is the file being worked
+    on, as a local path, empty when there is none. ``errors`` counts the files that could not be worked on.
     """
 
     files_done: int = 0
@@ -28,6 +40,7 @@ class Progress(Event):
     bytes_total: int | None = None
     errors: int = 0
     current: bytes = b""
+    unit: Unit = Unit.FILES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -70,6 +70,20 @@ def _phrase(template: str, details: dict[str, object]) -> Phrase:
     return Phrase(template, **details)
 
 
+def duration_phrase(seconds: float) -> Phrase:
+    """A duration in its two largest units, in whole seconds: ``42 s``, ``3 min 12 s``, ``5 h 02 min``, ``3 d 4 h``."""
+    rounded = max(round(seconds), 0)
+    if rounded < 60:
+        return Phrase(N_("{number} s"), number=rounded)
+    if rounded < 3600:
+        return Phrase(N_("{minutes} min {seconds:02d} s"), minutes=rounded // 60, seconds=rounded % 60)
+    minutes = round(seconds / 60)
+    if minutes < 24 * 60:
+        return Phrase(N_("{hours} h {minutes:02d} min"), hours=minutes // 60, minutes=minutes % 60)
+    hours = round(seconds / 3600)
+    return Phrase(N_("{days} d {hours} h"), days=hours // 24, hours=hours % 24)
+
+
 def select(languages: list[str]) -> None:
     """Select the first of ``languages`` (``fr_FR.UTF-8``, ``fr``, …) that has a catalogue; English when none has.
 

@@ -13,25 +13,18 @@ from pivori.events import DamageFound, Event, FileChanged, FileNotRead, FileVani
 from pivori.translation import N_, _, ngettext
 
 
-class FileTeller:
-    """Says what went wrong with single files, as it happens."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
-    def tell(self, event: Event) -> None:
-        """Say it."""
-        output = self._output
-        if isinstance(event, FileNotRead):
-            facts = {"path": event.path, "reason": event.reason}
-            output.warn(fill(N_("{path} could not be read: {reason}."), facts), name="file-not-read", **facts)
-        elif isinstance(event, FileChanged):
-            text = _("{path} kept changing while it was read; what was read last is stored.")
-            output.warn(text.format(path=show_path(event.path)), name="file-changed", path=event.path)
-        elif isinstance(event, FileVanished):
-            output.detail(_("{path} vanished before it was read.").format(path=show_path(event.path)))
-        elif isinstance(event, DamageFound):
-            tell_damage(event.error, output)
+def tell_event(event: Event, output: Output) -> None:
+    """Say what went wrong with a file; everything else is the progress display's business."""
+    if isinstance(event, FileNotRead):
+        facts = {"path": event.path, "reason": event.reason}
+        output.warn(fill(N_("{path} could not be read: {reason}."), facts), name="file-not-read", **facts)
+    elif isinstance(event, FileChanged):
+        text = _("{path} kept changing while it was read; what was read last is stored.")
+        output.warn(text.format(path=show_path(event.path)), name="file-changed", path=event.path)
+    elif isinstance(event, FileVanished):
+        output.detail(_("{path} vanished before it was read.").format(path=show_path(event.path)))
+    elif isinstance(event, DamageFound):
+        tell_damage(event.error, output)
 
 
 def tell_outcome(
@@ -80,11 +73,11 @@ def tell_outcome(
     if outcome.failures:
         _warn_of_failures(outcome.failures, output)
     if outcome.snapshot_id is not None:
-        output.result(_("Snapshot {id} saved.").format(id=outcome.snapshot_id[:8]))
+        output.say(_("Snapshot {id} saved.").format(id=outcome.snapshot_id[:8]))
     elif outcome.skipped:
-        output.result(_("Nothing changed, so no snapshot was made."))
+        output.say(_("Nothing changed, so no snapshot was made."))
     else:
-        output.result(_("This was a rehearsal: nothing was stored."))
+        output.say(_("This was a rehearsal: nothing was stored."))
 
 
 def _warn_of_failures(count: int, output: Output) -> None:

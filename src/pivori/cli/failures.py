@@ -134,14 +134,20 @@ _SENTENCE_PARTS = frozenset({"reason", "operation", "mode"})
 """The details that are words of the sentence, so that the catalogue may have them; all others are names."""
 
 
+_IDS = frozenset({"id", "pack"})
+"""The details that name an object by 64 digits; the first ones are enough for every command."""
+_DIGITS_OF_AN_ID = 64
+_SHOWN_DIGITS = 8
+
+
 def fill(template: str, details: Mapping[str, object]) -> str:
     """A template translated, then filled in; a translation that does not fit gives way to the English text."""
     if not template:
         return ""
-    shown = {name: _shown(value) for name, value in details.items()}
+    shown = {name: _shown(value, is_id=name in _IDS) for name, value in details.items()}
     for name in _SENTENCE_PARTS & shown.keys():
         if not isinstance(details[name], Phrase):
-            shown[name] = _(shown[name]) if shown[name] else ""
+            shown[name] = _(str(shown[name])) if shown[name] else ""
     for text in (_(template), template):
         with suppress(KeyError, IndexError, ValueError, AttributeError):
             return filled(text, shown)
@@ -189,8 +195,12 @@ def _report_text(error: BaseException, moment: datetime) -> str:
     return "".join(lines)
 
 
-def _shown(value: object) -> str:
-    """A detail as people read it."""
+def _shown(value: object, *, is_id: bool = False) -> str | int:
+    """A detail as people read it; numbers stay numbers, so that a template can say how they are written."""
+    if is_id and isinstance(value, str) and len(value) == _DIGITS_OF_AN_ID:
+        return value[:_SHOWN_DIGITS]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
     if isinstance(value, bytes):
         return show_path(value)
     if isinstance(value, os.PathLike):

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def announce(created: "Created", output: Output) -> None:
-    """Say it, in three lines when a key was generated; with ``--json`` restic's ``initialized`` object."""
+    """Say it in three lines, with ``--quiet`` too: it is said once. With ``--json`` restic's ``initialized`` object.
+
+    Where no key was generated, two lines say it.
+    """
     output.record(
         {
             "message_type": "initialized",
@@ -19,9 +22,9 @@ def announce(created: "Created", output: Output) -> None:
             "key_file": created.key_file,
         }
     )
-    output.say(_("New repository: {path}").format(path=created.location))
+    output.result(_("New repository: {path}").format(path=created.location))
     if created.key_file is None:
-        output.say(_("Its password is the only way in: whoever loses it loses the backups."))
+        output.result(_("Its password is the only way in: whoever loses it loses the backups."))
         return
-    output.say(_("Its key:        {path}").format(path=created.key_file))
-    output.say(_("Keep a copy of the key elsewhere: whoever loses the key loses the backups."))
+    output.result(_("Its key:        {path}").format(path=created.key_file))
+    output.result(_("Keep a copy of the key elsewhere: whoever loses the key loses the backups."))

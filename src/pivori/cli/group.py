@@ -1,6 +1,8 @@
 """The shape of the command line: commands loaded when used, and a help text laid out by what one wants to do."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -16,12 +18,40 @@ _EXAMPLES = (
 )
 
 
+_UNBREAKABLE = {"-": "\ue000", " ": "\ue001"}
+"""Private characters that stand for a hyphen and a space while lines are broken."""
+_CODE = re.compile(r"`[^`\n]*`")
+
+
 class HelpText(click.HelpFormatter):
-    """Help whose headings end as the language wants it: ``Options:``, in French with a space before the colon."""
+    """Help whose headings end as the language wants it: ``Options:``, in French with a space before the colon.
+
+    Lines are not broken inside what one copies: neither at a hyphen nor between backquotes.
+    """
+
+    def write(self, string: str) -> None:
+        """Write a text as it is to be read."""
+        for character, stand_in in _UNBREAKABLE.items():
+            string = string.replace(stand_in, character)
+        super().write(string)
+
+    def write_text(self, text: str) -> None:
+        """Write paragraphs."""
+        super().write_text(_kept_together(text))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], *arguments: Any, **settings: Any) -> None:
+        """Write terms, each with its meaning."""
+        super().write_dl([(term, _kept_together(meaning)) for term, meaning in rows], *arguments, **settings)
 
     def write_heading(self, heading: str) -> None:
         """Write a heading."""
         super().write_heading(_("{heading}:").format(heading=heading).removesuffix(":"))
+
+
+def _kept_together(text: str) -> str:
+    """A text in which lines can only be broken at spaces outside of backquotes."""
+    text = _CODE.sub(lambda code: code[0].replace(" ", _UNBREAKABLE[" "]), text)
+    return text.replace("-", _UNBREAKABLE["-"])
 
 
 class PivoriContext(click.Context):
@@ -48,6 +78,11 @@ class PivoriCommand(click.Command):
         self.global_options = [*global_options, help_option()]
         self.params.extend(self.global_options)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; an error says in which command it was made."""
+        with _located(ctx):
+            return super().parse_args(ctx, args)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in two sections, then the examples."""
         _write_options(self, ctx, formatter, self.global_options)
@@ -64,6 +99,11 @@ class PivoriGroup(click.Group):
         self.add_help_option = self.no_args_is_help = False
         self.global_options = [*global_options, help_option()]
         self.params.extend(self.global_options)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; an error says in which command it was made."""
+        with _located(ctx):
+            return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the subcommands before the options: they are what one looks for."""
@@ -91,7 +131,8 @@ class Program(PivoriGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; a misspelled one is answered with the ones that are spelled alike."""
-        if args and args[0] not in TABLE and not args[0].startswith("-"):
+        # A shell that completes parses too, and nobody is to be told anything then.
+        if args and args[0] not in TABLE and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(_no_such_command(args[0]), ctx)
         return super().resolve_command(ctx, args)
 
@@ -117,6 +158,16 @@ class Program(PivoriGroup):
         _write_examples(formatter, [(command, _(meaning)) for command, meaning in _EXAMPLES])
         formatter.write_paragraph()
         formatter.write_text(_("`pivori COMMAND --help` explains a command."))
+
+
+@contextmanager
+def _located(ctx: click.Context) -> Iterator[None]:
+    """click's parser does not know for which command it works, so its errors are told that here."""
+    try:
+        yield
+    except click.UsageError as error:
+        error.ctx = error.ctx or ctx
+        raise
 
 
 def help_option() -> click.Option:

@@ -83,15 +83,23 @@ def _dispatch(arguments: list[str], runtime: "Runtime") -> int:
     environment = runtime.environment
     program = build_program()
     if environment.completion is not None:
-        from click.shell_completion import shell_complete  # only a completing shell needs it
-
-        return shell_complete(program, {}, PROGRAM, COMPLETION_VARIABLE, environment.completion)
+        return _complete(program, environment.completion)
     try:
         with program.make_context(PROGRAM, [*arguments] or ["--help"], obj=runtime) as context:
             status: int = program.invoke(context)
     except click.exceptions.Exit as ending:
         return ending.exit_code
     return status
+
+
+def _complete(program: "Program", instruction: str) -> int:
+    """Answer a completing shell. What fails there fails in silence: a message would be written into the prompt."""
+    from click.shell_completion import shell_complete  # only a completing shell needs it
+
+    try:
+        return shell_complete(program, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    except Exception:  # noqa: BLE001 - whatever it is, the prompt is no place for it
+        return 1
 
 
 def build_program() -> "Program":

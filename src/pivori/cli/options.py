@@ -54,7 +54,7 @@ def global_options() -> list[click.Option]:
         ),
         _global(["--json"], is_flag=True, help=_("Write JSON for programs instead of text for people.")),
         _global(["-q", "--quiet"], is_flag=True, help=_("Say only what was asked for, and what goes wrong.")),
-        _global(["-v", "--verbose"], count=True, help=_("Say more; twice for even more.")),
+        _global(["-v", "--verbose"], count=True, help=_("Say more about what is done and what is left as it is.")),
         _global(["--no-lock"], is_flag=True, help=_("Read without a lock, for a repository that is read-only.")),
         _global(
             ["--retry-lock"],

@@ -76,9 +76,9 @@ class Output:
         if not self.quiet and not self.json:
             self._write(safe_text(text))
 
-    def detail(self, text: str, level: int = 1) -> None:
-        """Information that is shown when ``--verbose`` is given ``level`` times."""
-        if self.verbose >= level:
+    def detail(self, text: str) -> None:
+        """Information that is shown with ``--verbose``."""
+        if self.verbose:
             self.say(text)
 
     def result(self, text: str) -> None:

@@ -5,22 +5,27 @@ clock. The bar is drawn on standard error, so that standard output can be redire
 ``status`` messages, on standard output as restic's are.
 """
 
+import math
 from collections import deque
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from pivori.cli.output import Output
 from pivori.cli.wording import display_width, shorten, show_bytes, show_duration, show_number, show_path, show_percent
 from pivori.clock import Clock
-from pivori.events import Event, Progress
+from pivori.events import Event, Progress, Unit
 from pivori.translation import _, ngettext
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
+    from rich.table import Table
 
 _BAR_EVERY = 0.1
 _BAR_FIRST = 0.3
+_SHORTEST_BAR = 10
+_LONGEST_BAR = 40
 _LINE_EVERY = 30.0
 _LINE_FIRST = 10.0
 _STATUS_EVERY = 1.0
@@ -63,11 +68,11 @@ class Pace:
         return (after - before) / (end - start) if end > start else 0.0
 
     def remaining(self, progress: Progress) -> float | None:
-        """Seconds still to go; None while nobody can tell."""
-        rate = self.rate
-        if not progress.bytes_total or rate <= 0 or self.elapsed < 1:
+        """Seconds still to go; None while nobody can tell, and when all is done."""
+        rate, total = self.rate, progress.bytes_total
+        if not total or progress.bytes_done >= total or rate <= 0 or self.elapsed < 1:
             return None
-        return max(progress.bytes_total - progress.bytes_done, 0) / rate
+        return (total - progress.bytes_done) / rate
 
 
 class ProgressDisplay:
@@ -130,16 +135,19 @@ class _StatusRecords:
         self._output = output
 
     def show(self, progress: Progress, pace: Pace) -> None:
-        """Write one status object. The names are restic's; what is not known is left out."""
+        """Write one status object. The names are restic's for files; what is not known is left out."""
         remaining = pace.remaining(progress)
-        status = {
+        status: dict[str, object] = {
             "message_type": "status",
             "seconds_elapsed": int(pace.elapsed),
             "seconds_remaining": None if remaining is None else int(remaining),
-            "percent_done": fraction_done(progress) or 0.0,
-            "total_files": progress.files_total,
-            "files_done": progress.files_done,
-            "total_bytes": progress.bytes_total,
+            "percent_done": fraction_done(progress),
+        }
+        if progress.unit is not Unit.NOTHING:
+            status[f"total_{progress.unit.value}"] = _believed(progress.files_done, progress.files_total)
+            status[f"{progress.unit.value}_done"] = progress.files_done
+        status |= {
+            "total_bytes": _believed(progress.bytes_done, progress.bytes_total),
             "bytes_done": progress.bytes_done,
             "error_count": progress.errors or None,
             "current_files": [progress.current] if progress.current else None,
@@ -151,7 +159,7 @@ class _StatusRecords:
 
 
 class _Bar:
-    """A bar of two lines that lives at the bottom of the terminal."""
+    """A bar with two lines of what is done and what is being done, that lives at the bottom of the terminal."""
 
     first = _BAR_FIRST
     every = _BAR_EVERY
@@ -195,60 +203,105 @@ class _Bar:
 
     def _picture(self, progress: Progress, pace: Pace) -> "Group":
         from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
         from rich.text import Text
 
         width = self._output.width
-        text = " · ".join(summary_parts(progress, pace))
-        room = width - display_width(text) - 2
         fraction = fraction_done(progress)
-        line = Table.grid(padding=(0, 1, 0, 0))
-        if fraction is None or room < 10:
-            line.add_row(Text(shorten(text, width), no_wrap=True))
-        else:
-            bar = ProgressBar(total=1.0, completed=fraction, width=min(room, 40))
-            line.add_row(bar, Text(text, no_wrap=True))
-        return Group(line, Text(shorten(show_path(progress.current), width), style="dim", no_wrap=True))
+        lines: list[Table | Text] = [] if fraction is None else [_bar_line(fraction, progress, pace, width)]
+        lines.append(Text(_fitting(_count_parts(progress, pace), width), no_wrap=True))
+        if progress.current:
+            lines.append(Text(shorten(show_path(progress.current), width), style="dim", no_wrap=True))
+        return Group(*lines)
+
+
+def _bar_line(fraction: float, progress: Progress, pace: Pace, width: int) -> "Table":
+    """The bar, as wide as there is room for beside the share that is done and the time that is left."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    text = _fitting([show_percent(fraction), *_remaining_part(progress, pace)], width - _SHORTEST_BAR - 1)
+    line = Table.grid(padding=(0, 1, 0, 0))
+    room = max(width - display_width(text) - 2, 1)
+    line.add_row(ProgressBar(total=1.0, completed=fraction, width=min(room, _LONGEST_BAR)), Text(text, no_wrap=True))
+    return line
+
+
+def _fitting(parts: list[str], width: int) -> str:
+    """As many of the parts as ``width`` has room for, whole ones, and the first of them always."""
+    shown, *others = parts
+    for part in others:
+        longer = f"{shown} · {part}"
+        if display_width(longer) > width:
+            break
+        shown = longer
+    return shorten(shown, width)
 
 
 def summary_parts(progress: Progress, pace: Pace) -> list[str]:
-    """What a person wants to know of a state, the most important first."""
-    parts = []
+    """All that is known of a state."""
     fraction = fraction_done(progress)
-    if fraction is not None:
-        parts.append(show_percent(fraction))
-    parts.append(_count_of_files(progress))
-    if progress.bytes_total is None:
-        parts.append(show_bytes(progress.bytes_done))
-    else:
-        done, total = show_bytes(progress.bytes_done), show_bytes(progress.bytes_total)
-        parts.append(_("{done} of {total}").format(done=done, total=total))
-    parts.append(_("{size}/s").format(size=show_bytes(int(pace.rate))))
+    share = [] if fraction is None else [show_percent(fraction)]
+    return [*share, *_count_parts(progress, pace), *_remaining_part(progress, pace)]
+
+
+def _remaining_part(progress: Progress, pace: Pace) -> list[str]:
     remaining = pace.remaining(progress)
-    if remaining is not None:
-        parts.append(_("{duration} left").format(duration=show_duration(round(remaining))))
+    if remaining is None:
+        return []
+    return [_("{duration} left").format(duration=show_duration(math.ceil(remaining), whole=True))]
+
+
+def _count_parts(progress: Progress, pace: Pace) -> list[str]:
+    """What is done, the most important first."""
+    parts = [] if progress.unit is Unit.NOTHING else [_count(progress)]
+    has_bytes = bool(progress.bytes_done or progress.bytes_total or not parts)
+    if has_bytes:
+        total = _believed(progress.bytes_done, progress.bytes_total)
+        done = show_bytes(progress.bytes_done)
+        text = done if total is None else _("{done} of {total}").format(done=done, total=show_bytes(total))
+        parts.append(text)
     if progress.errors:
         errors = ngettext("{count} error", "{count} errors", progress.errors)
         parts.append(errors.format(count=show_number(progress.errors)))
+    if has_bytes:
+        parts.append(_("{size}/s").format(size=show_bytes(int(pace.rate))))
     return parts
 
 
 def fraction_done(progress: Progress) -> float | None:
     """Between 0 and 1, by bytes, or by files where there are no bytes to count; None while the total is not known."""
-    if progress.bytes_total:
-        return min(progress.bytes_done / progress.bytes_total, 1.0)
-    if progress.files_total:
-        return min(progress.files_done / progress.files_total, 1.0)
-    return None
+    done, total = progress.bytes_done, progress.bytes_total
+    if not total:
+        done, total = progress.files_done, progress.files_total
+    total = _believed(done, total)
+    return done / total if total else None
 
 
-def _count_of_files(progress: Progress) -> str:
-    if progress.files_total is None:
-        text = ngettext("{count} file", "{count} files", progress.files_done)
-        return text.format(count=show_number(progress.files_done))
-    text = ngettext("{done} of {total} file", "{done} of {total} files", progress.files_total)
-    return text.format(done=show_number(progress.files_done), total=show_number(progress.files_total))
+def _believed(done: int, total: int | None) -> int | None:
+    """The total, unless more than that is done already: it was an estimate, and wrong."""
+    return None if total is None or done > total else total
+
+
+_COUNTED: Mapping[Unit, Callable[[int], str]] = {
+    Unit.FILES: lambda count: ngettext("{count} file", "{count} files", count),
+    Unit.FOLDERS: lambda count: ngettext("{count} folder", "{count} folders", count),
+    Unit.PACKS: lambda count: ngettext("{count} pack", "{count} packs", count),
+    Unit.SNAPSHOTS: lambda count: ngettext("{count} snapshot", "{count} snapshots", count),
+}
+_COUNTED_OF: Mapping[Unit, Callable[[int], str]] = {
+    Unit.FILES: lambda total: ngettext("{done} of {total} file", "{done} of {total} files", total),
+    Unit.FOLDERS: lambda total: ngettext("{done} of {total} folder", "{done} of {total} folders", total),
+    Unit.PACKS: lambda total: ngettext("{done} of {total} pack", "{done} of {total} packs", total),
+    Unit.SNAPSHOTS: lambda total: ngettext("{done} of {total} snapshot", "{done} of {total} snapshots", total),
+}
+
+
+def _count(progress: Progress) -> str:
+    done, total = progress.files_done, _believed(progress.files_done, progress.files_total)
+    if total is None:
+        return _COUNTED[progress.unit](done).format(count=show_number(done))
+    return _COUNTED_OF[progress.unit](total).format(done=show_number(done), total=show_number(total))
 
 
 def _view_for(output: Output) -> _View | None:

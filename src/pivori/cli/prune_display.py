@@ -67,7 +67,7 @@ def run_prune(
         plan = plan_prune(repository, limits, ignore=ignore, emit=emit)
         show_plan(plan.figures, output)
         if dry_run:
-            output.result(_("This was a rehearsal: nothing was removed."))
+            output.say(_("This was a rehearsal: nothing was removed."))
             return plan, None
         outcome = apply_prune(repository, plan, emit=emit, before_write=(lambda: None) if lock is None else lock.check)
     _show_outcome(plan.figures, outcome, output)
@@ -115,7 +115,7 @@ def _show_outcome(figures: PruneFigures, outcome: PruneOutcome, output: Output) 
     freed = show_bytes(figures.bytes_removed + figures.bytes_unindexed)
     count = len(outcome.retained)
     if not count:
-        output.result(_("Pruned: {size} freed.").format(size=freed))
+        output.say(_("Pruned: {size} freed.").format(size=freed))
         return
     text = ngettext(
         "{count} pack stays although it is damaged, as it holds the only copy of something: {packs}.",
@@ -127,4 +127,4 @@ def _show_outcome(figures: PruneFigures, outcome: PruneOutcome, output: Output) 
         name="damaged-packs-kept",
         packs=outcome.retained,
     )
-    output.result(_("Pruned, but for the damaged packs."))
+    output.say(_("Pruned, but for the damaged packs."))

@@ -7,7 +7,7 @@ chosen the decimal sign and the separator of thousands, and the units are senten
 import unicodedata
 from datetime import datetime
 
-from pivori.translation import N_, _
+from pivori.translation import N_, _, duration_phrase
 
 _UNITS = (N_("{number} KiB"), N_("{number} MiB"), N_("{number} GiB"), N_("{number} TiB"), N_("{number} PiB"))
 # What moves the cursor, changes colours or the direction of writing, or cannot be seen at all.
@@ -76,20 +76,15 @@ def show_percent(fraction: float) -> str:
     return _("{number}%").format(number=int(min(max(fraction, 0.0), 1.0) * 100))
 
 
-def show_duration(seconds: float) -> str:
-    """A duration in its two largest units: ``0.4 s``, ``42 s``, ``3 min 12 s``, ``5 h 02 min``, ``3 d 4 h``."""
-    if seconds < 10:
+def show_duration(seconds: float, *, whole: bool = False) -> str:
+    """A duration in its two largest units: ``0.4 s``, ``42 s``, ``3 min 12 s``, ``5 h 02 min``, ``3 d 4 h``.
+
+    ``whole``: without parts of a second, for what is not known so exactly.
+    """
+    if seconds < 10 and not whole:
         return _("{number} s").format(number=show_decimal(max(seconds, 0.0)))
-    whole = round(seconds)
-    if whole < 60:
-        return _("{number} s").format(number=whole)
-    if whole < 3600:
-        return _("{minutes} min {seconds:02d} s").format(minutes=whole // 60, seconds=whole % 60)
-    minutes = round(seconds / 60)
-    if minutes < 24 * 60:
-        return _("{hours} h {minutes:02d} min").format(hours=minutes // 60, minutes=minutes % 60)
-    hours = round(seconds / 3600)
-    return _("{days} d {hours} h").format(days=hours // 24, hours=hours % 24)
+    phrase = duration_phrase(seconds)
+    return _(phrase.template).format(**phrase.details)
 
 
 def show_time(moment: datetime) -> str:

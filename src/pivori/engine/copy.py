@@ -19,7 +19,7 @@ import msgspec
 
 from pivori.engine.copy_work import Crew
 from pivori.errors import PivoriError
-from pivori.events import DamageFound, Event, Progress
+from pivori.events import DamageFound, Event, Progress, Unit
 from pivori.repository import (
     BlobDamaged,
     BlobId,
@@ -207,7 +207,7 @@ class Copy:
         for stretch in self._stretches(names):
             crew.give(stretch)
             self._bytes_read += stretch.length
-            self._emit(Progress(files_done=self._done, files_total=self._total, bytes_done=self._bytes_read))
+            self._report()
 
     def _stretches(self, names: list[str]) -> Iterable[Stretch]:
         """The reads that bring the blobs, pack by pack."""
@@ -231,5 +231,9 @@ class Copy:
             copy = msgspec.structs.replace(loaded.snapshot, parent=None, original=loaded.snapshot.original or loaded.id)
             self._copied.append(CopiedSnapshot(source_id=loaded.id, id=self._destination.save_snapshot(copy)))
             self._done += 1
-            self._emit(Progress(files_done=self._done, files_total=self._total, bytes_done=self._bytes_read))
+            self._report()
         waiting.clear()
+
+    def _report(self) -> None:
+        done, total, size = self._done, self._total, self._bytes_read
+        self._emit(Progress(files_done=done, files_total=total, bytes_done=size, unit=Unit.SNAPSHOTS))

@@ -32,4 +32,4 @@ def read_document(repository: Repository, tree: str, path: bytes, *, snapshot: s
     _, node = find_subtree(repository, tree, path)
     if node is None or node.size > LARGEST_MANIFEST:
         raise ManifestDamaged(archive=snapshot, reason=N_("a document is too large"))
-    return b"".join(export_file(repository, node))
+    return b"".join(export_file(repository, node, path))

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Self
 
 from pivori.errors import PivoriError
-from pivori.translation import N_
+from pivori.translation import N_, Phrase
 
 NANOSECONDS = 1_000_000_000
 _DAY = 86_400
@@ -73,8 +73,23 @@ class Duration:
         return bool(self.years or self.months or self.days or self.hours)
 
     def __str__(self) -> str:
-        pieces = ((self.years, "y"), (self.months, "m"), (self.days, "d"), (self.hours, "h"))
-        return "".join(f"{number}{letter}" for number, letter in pieces if number)
+        return self.phrase
+
+    @property
+    def phrase(self) -> Phrase:
+        """The duration as it is given in English, ready to be said in another language."""
+        spans = (
+            (self.years, N_("{number}y")),
+            (self.months, N_("{number}m")),
+            (self.days, N_("{number}d")),
+            (self.hours, N_("{number}h")),
+        )
+        phrase: Phrase | None = None
+        for number, template in spans:
+            if number:
+                piece = Phrase(template, number=number)
+                phrase = piece if phrase is None else Phrase(N_("{first}{second}"), first=phrase, second=piece)
+        return phrase or Phrase("")
 
 
 @dataclass(frozen=True)

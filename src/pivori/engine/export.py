@@ -49,6 +49,13 @@ class NotAFile(PivoriError):
     hint = N_("Restore it with `pivori restore`, or dump the directory it is in.")
 
 
+class LinkHasNoContent(NotAFile):
+    """What is asked for is a symbolic link."""
+
+    message = N_("{path} is a symbolic link to {target}, so it has no content of its own.")
+    hint = N_("Dump what it points to, by its own path in the snapshot.")
+
+
 class LeftOutOfArchive(PivoriError):
     """A tar archive cannot hold sockets. Nothing is lost: nobody listens at a socket that was brought back."""
 
@@ -56,10 +63,15 @@ class LeftOutOfArchive(PivoriError):
     message = N_("A socket cannot be in a tar archive.")
 
 
-def export_file(repository: Repository, node: Node) -> Iterator[bytes]:
-    """The content of a file, piece by piece. Raises NotAFile, and at once what keeps a piece from being read."""
+def export_file(repository: Repository, node: Node, path: bytes) -> Iterator[bytes]:
+    """The content of a file, piece by piece; ``path`` is what it is called in errors.
+
+    Raises NotAFile, and at once what keeps a piece from being read.
+    """
+    if node.type == "symlink":
+        raise LinkHasNoContent(path=path, target=link_target(node))
     if node.type != "file":
-        raise NotAFile(path=node.name)
+        raise NotAFile(path=path)
     for content in read_ahead(repository, map(_blob, node.content or ())):
         if isinstance(content, PivoriError):
             raise content

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from pivori.engine.forget_plan import ForgetPlan
 from pivori.engine.retention import SnapshotFacts
-from pivori.events import Event, Progress
+from pivori.events import Event, Progress, Unit
 from pivori.repository import LoadedSnapshot, Repository
 from pivori.storage import Kind, NotFound
 
@@ -48,7 +48,7 @@ def apply_forget(
         except NotFound:
             continue
         removed.append(snapshot.id)
-        emit(Progress(files_done=number + 1, files_total=len(doomed)))
+        emit(Progress(files_done=number + 1, files_total=len(doomed), unit=Unit.SNAPSHOTS))
     if removed:
         repository.storage.sync()
     return removed

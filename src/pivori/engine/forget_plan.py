@@ -8,9 +8,9 @@ group on its own, and a plan that would leave a group with nothing is refused un
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from pivori.engine.retention import Kept, NoRetentionRule, Policy, SnapshotFacts, decide
+from pivori.engine.retention import Kept, NoRetentionRule, Policy, Reason, SnapshotFacts, decide
 from pivori.errors import PivoriError
-from pivori.translation import N_
+from pivori.translation import N_, Phrase
 
 GROUPINGS = frozenset({"host", "paths", "tags"})
 DEFAULT_GROUPING = frozenset({"host", "paths"})
@@ -34,6 +34,10 @@ class BadGrouping(PivoriError):
     exit_status = 2
 
 
+_NOT_NAMED = Reason(N_("not named"))
+"""Why a snapshot stays when others are removed by their names."""
+
+
 @dataclass(frozen=True, order=True)
 class GroupKey:
     """What the snapshots of a group have in common; what they are not grouped by is empty."""
@@ -42,15 +46,20 @@ class GroupKey:
     paths: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> Phrase | None:
+        """What they have in common, in words; None for a group of everything."""
         parts = []
         if self.host:
-            parts.append(f"host {self.host}")
+            parts.append(Phrase(N_("host {host}"), host=self.host))
         if self.paths:
-            parts.append(f"paths {', '.join(self.paths)}")
+            parts.append(Phrase(N_("paths {paths}"), paths=", ".join(self.paths)))
         if self.tags:
-            parts.append(f"tags {', '.join(self.tags)}")
-        return ", ".join(parts)
+            parts.append(Phrase(N_("tags {tags}"), tags=", ".join(self.tags)))
+        title = parts[0] if parts else None
+        for part in parts[1:]:
+            title = Phrase(N_("{first}, {second}"), first=title, second=part)
+        return title
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class Group:
 
 @dataclass(frozen=True)
 class GroupPlan:
-    """What happens to one group, newest first on both sides. Snapshots kept without a rule have no reasons."""
+    """What happens to one group, newest first on both sides."""
 
     key: GroupKey
     keep: tuple[Kept, ...]
@@ -140,7 +149,7 @@ def plan_removal(groups: Sequence[Group], ids: Collection[str], *, allow_empty: 
         newest_first = sorted(members.snapshots, key=lambda snapshot: (snapshot.moment.ns, snapshot.id), reverse=True)
         remove = tuple(snapshot for snapshot in newest_first if snapshot.id in ids)
         if remove:
-            keep = tuple(Kept(snapshot, (), {}) for snapshot in newest_first if snapshot.id not in ids)
+            keep = tuple(Kept(snapshot, (_NOT_NAMED,), {}) for snapshot in newest_first if snapshot.id not in ids)
             plans.append(GroupPlan(members.key, keep, remove))
     return _guarded(plans, allow_empty)
 
@@ -149,5 +158,7 @@ def _guarded(plans: Sequence[GroupPlan], allow_empty: bool) -> ForgetPlan:
     """The plan, unless it empties a group without leave."""
     for plan in plans:
         if not plan.keep and not allow_empty:
-            raise LastSnapshots(group=str(plan.key), ids=[snapshot.id for snapshot in plan.remove])
+            raise LastSnapshots(
+                group=plan.key.title or Phrase(N_("all snapshots")), ids=[snapshot.id for snapshot in plan.remove]
+            )
     return ForgetPlan(tuple(plans))

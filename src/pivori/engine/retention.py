@@ -191,7 +191,7 @@ def _within_rules(policy: Policy, latest: Moment) -> Iterator[_Rule]:
     for period, words in _WITHIN.items():
         span: Duration | None = getattr(policy, f"within_{period}")
         if span:
-            yield _Rule(period, words, UNLIMITED, latest.before(span), str(span))
+            yield _Rule(period, words, UNLIMITED, latest.before(span), span.phrase)
 
 
 def _uncounted_reasons(snapshot: SnapshotFacts, policy: Policy, latest: Moment) -> list[Reason]:
@@ -199,7 +199,7 @@ def _uncounted_reasons(snapshot: SnapshotFacts, policy: Policy, latest: Moment) 
     matching = [tags for tags in policy.tags if has_tags(snapshot, tags)]
     reasons = [Reason(N_("has tags {tags}"), {"tags": f"[{', '.join(tags)}]"}) for tags in matching]
     if policy.within and snapshot.moment.ns > latest.before(policy.within):
-        reasons.append(Reason(N_("within {duration}"), {"duration": str(policy.within)}))
+        reasons.append(Reason(N_("within {duration}"), {"duration": policy.within.phrase}))
     return reasons
 
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
 
-from pivori.events import Event, Progress
+from pivori.events import Event, Progress, Unit
 from pivori.repository import BlobKind, LoadedSnapshot, Node, Repository, tree_id
 from pivori.repository.reach import Reach, group_rows
 from pivori.storage import Kind
@@ -245,7 +245,7 @@ def _distinct_files(repository: Repository, roots: Iterable[str], emit: Callable
 
 def _raw_data(repository: Repository, snapshots: Collection[LoadedSnapshot], emit: Callable[[Event], None]) -> RawData:
     reach = Reach(repository)
-    reach.mark_snapshots(snapshots, lambda: emit(Progress()))
+    reach.mark_snapshots(snapshots, lambda trees: emit(Progress(files_done=trees, unit=Unit.FOLDERS)))
     counts = array("Q", bytes(8 * 6))
     marks = reach.marks
     for row, kind, copies in group_rows(reach.table):

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from pivori.engine.quantities import Part, Percent, Size
-from pivori.events import Event, Progress
+from pivori.events import Event, Progress, Unit
 from pivori.host.workers import Worker, WorkerPool
 from pivori.repository import PackId, Repository
 from pivori.repository.check import Check
@@ -213,12 +213,16 @@ class Verify:
         self._check.take(report)
 
     def _report(self) -> None:
+        if not self._request.read_data:
+            self._emit(Progress(files_done=self._check.tree_count, unit=Unit.FOLDERS))
+            return
         self._emit(
             Progress(
                 files_done=self._packs_read,
                 files_total=self._packs_total,
                 bytes_done=self._bytes_read,
                 bytes_total=self._bytes_total,
+                unit=Unit.PACKS,
             )
         )
 

@@ -44,6 +44,12 @@ class PasswordCommandFailed(PivoriError):
     hint = N_("Run the command by hand: it has to print the password as its first line and end with status 0.")
 
 
+class PasswordCommandFailedMutely(PasswordCommandFailed):
+    """The password command ended with a failure and did not say why."""
+
+    message = N_("The password command {command} ended with status {status}.")
+
+
 class PasswordCommandUnusable(PasswordCommandFailed):
     """The password command cannot be understood or started."""
 
@@ -191,7 +197,9 @@ def capture_first_line(command_line: str | Sequence[str], *, timeout: float) -> 
     if status := process.returncode:
         # As a shell counts: a signal is 128 and its number.
         shown = status if status > 0 else 128 - status
-        raise PasswordCommandFailed(command=command[0], status=shown, stderr=as_text(errors))
+        if not (said := as_text(errors)):
+            raise PasswordCommandFailedMutely(command=command[0], status=shown)
+        raise PasswordCommandFailed(command=command[0], status=shown, stderr=said)
     if not line:
         raise PasswordCommandSilent(command=command[0])
     return line
@@ -201,10 +209,15 @@ def _split(command_line: str | Sequence[str]) -> list[str]:
     """The words of a command."""
     try:
         command = shlex.split(command_line) if isinstance(command_line, str) else list(command_line)
-    except ValueError as error:
-        raise PasswordCommandUnusable(command="", reason=str(error)) from None
+    except ValueError:
+        # What follows the first word may hold a password.
+        first = str(command_line).split()[0]
+        reason = N_("its last character is a backslash")
+        if not str(command_line).endswith("\\"):
+            reason = N_("a quotation mark is not closed")
+        raise PasswordCommandUnusable(command=first, reason=reason) from None
     if not command:
-        raise PasswordCommandUnusable(command="", reason=os.strerror(errno.ENOENT))
+        raise PasswordCommandUnusable(command="''", reason=os.strerror(errno.ENOENT))
     return command
 
 

@@ -40,6 +40,7 @@ class DamagedFrame(PivoriError):
 
     code = "damaged-frame"
     message = N_("A compressed object is damaged: {reason}.")
+    inner = "{reason}"
     hint = N_("Run `pivori verify --read-data` to learn what is hurt.")
 
 

@@ -28,6 +28,7 @@ class Tampered(PivoriError):
 
     code = "tampered"
     message = N_("A sealed object is damaged: its authentication code does not fit.")
+    inner = N_("its authentication code does not fit")
     hint = N_("Run `pivori verify --read-data` to learn what is hurt.")
 
 

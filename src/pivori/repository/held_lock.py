@@ -10,7 +10,7 @@ from typing import Final, Self
 from pivori.clock import Clock
 from pivori.errors import PivoriError
 from pivori.events import Event
-from pivori.repository.lock_conflicts import Conflicts, RepositoryLocked, age_text
+from pivori.repository.lock_conflicts import Conflicts, RepositoryLocked
 from pivori.repository.lock_files import (
     LockDamaged,
     LockRecord,
@@ -22,7 +22,7 @@ from pivori.repository.lock_files import (
 )
 from pivori.repository.lock_witness import REFRESH_SECONDS, STALE_AFTER_SECONDS, Witness
 from pivori.storage import Kind, NotFound, StorageError
-from pivori.translation import N_
+from pivori.translation import N_, duration_phrase
 
 SETTLE_SECONDS: Final = 0.2
 LOST_AFTER_SECONDS: Final = STALE_AFTER_SECONDS - 1.5 * REFRESH_SECONDS
@@ -248,7 +248,9 @@ class Lock:
         except PivoriError as error:
             self._retry_at = self._clock.monotonic() + _RETRY_REFRESH_SECONDS
             if age >= LOST_AFTER_SECONDS:
-                self._lost = LockExpired(location=self._objects.storage.location, age=age_text(age), reason=str(error))
+                self._lost = LockExpired(
+                    location=self._objects.storage.location, age=duration_phrase(age), reason=str(error)
+                )
         if self._stopped.is_set():
             self._remove_own()
 

@@ -88,13 +88,23 @@ def remove_password(repository: Repository, text: str) -> str:
     return name
 
 
-def change_password(repository: Repository, password: str, *, username: str, hostname: str, created: str) -> str:
+def change_password(
+    repository: Repository,
+    password: str,
+    *,
+    username: str,
+    hostname: str,
+    created: str,
+    before_removal: Callable[[], None] = lambda: None,
+) -> str:
     """Replace the password that opened the repository; returns the new key's name.
 
+    ``before_removal`` is called while both passwords open it: the place to record the new one. If it raises, both stay.
     Raises what :func:`add_password` raises; the old password opens the repository then.
     """
     old = repository.key_name
     name = add_password(repository, password, username=username, hostname=hostname, created=created)
+    before_removal()
     repository.last_seen.strike([old])
     repository.storage.delete(Kind.KEY, old)
     repository.storage.sync()

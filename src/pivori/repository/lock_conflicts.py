@@ -25,7 +25,7 @@ from pivori.repository.lock_files import (
 )
 from pivori.repository.lock_witness import ABANDONED_AFTER_SECONDS, STALE_AFTER_SECONDS, Standing, Witness
 from pivori.storage import StorageError
-from pivori.translation import N_
+from pivori.translation import N_, duration_phrase
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -147,7 +147,7 @@ def _refusal(location: str, record: LockRecord, standing: Standing, clock: Clock
         kind = HolderUnseen
         # A lock from the future has to get as old as any other first.
         waiting = ABANDONED_AFTER_SECONDS - (clock.now_ns() - record.created_ns) / 1e9
-        more["remaining"] = age_text(waiting + 1)
+        more["remaining"] = duration_phrase(waiting + 1)
     elif age > STALE_AFTER_SECONDS:
         kind = LockAbandoned
     return kind(
@@ -157,7 +157,7 @@ def _refusal(location: str, record: LockRecord, standing: Standing, clock: Clock
         pid=record.pid,
         exclusive=record.exclusive,
         since=_local_time(record, clock.now().tzinfo),
-        age=age_text(age),
+        age=duration_phrase(age),
         **more,
     )
 
@@ -169,14 +169,3 @@ def _local_time(record: LockRecord, zone: tzinfo | None) -> str:
         return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError):
         return record.time
-
-
-def age_text(seconds: float) -> str:
-    """A duration by its two largest units, the same in every language: ``3d 4h``, ``12m 5s``, ``0s``."""
-    rest = int(seconds)
-    parts: list[str] = []
-    for unit, letter in ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s")):
-        count, rest = divmod(rest, unit)
-        if count or parts:
-            parts.append(f"{count}{letter}")
-    return " ".join(part for part in parts[:2] if part[0] != "0") or "0s"

@@ -68,7 +68,7 @@ class SealedObjects:
             if self.version > 1 and plain[:1] == _COMPRESSED:
                 return decompress(memoryview(plain)[1:], most=LARGEST_OBJECT)
         except (Tampered, DamagedFrame) as error:
-            raise ObjectDamaged(kind=kind.value, name=name, reason=str(error)) from None
+            raise ObjectDamaged(kind=kind.value, name=name, reason=error.as_reason) from None
         raise ObjectDamaged(kind=kind.value, name=name, reason=N_("it begins with an unknown byte"))
 
     def _box(self) -> Box:
@@ -91,4 +91,4 @@ def load_config(storage: Storage, master: MasterKey) -> bytes:
     try:
         return Box(master).open(sealed)
     except Tampered as error:
-        raise ConfigDamaged(reason=str(error)) from None
+        raise ConfigDamaged(reason=error.as_reason) from None

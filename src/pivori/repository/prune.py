@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pivori.errors import PivoriError
-from pivori.events import DamageFound, Event, Progress
+from pivori.events import DamageFound, Event, Progress, Unit
 from pivori.repository.ids import BlobId, BlobKind, PackId
 from pivori.repository.index_rewrite import IndexSurvey, IndexWriter, rewrite_indexes, survey_indexes
 from pivori.repository.pack import PackedBlob, packed_size
@@ -149,7 +149,7 @@ def plan_prune(
     survey = survey_indexes(repository)
     reach = Reach(repository)
     _demand_same_index(reach.table, survey)
-    reach.mark_snapshots(snapshots, lambda: emit(Progress()))
+    reach.mark_snapshots(snapshots, lambda trees: emit(Progress(files_done=trees, unit=Unit.FOLDERS)))
     stored = {PackId(bytes.fromhex(item.name)): item.size for item in repository.storage.list(Kind.PACK)}
     packs, figures = _uses(reach, stored)
     choice = choose_packs(packs, limits)
@@ -310,7 +310,8 @@ def _copy_needed(
         nonlocal done
         done += size
         before_write()
-        emit(Progress(bytes_done=min(done, plan.figures.bytes_repacked), bytes_total=plan.figures.bytes_repacked))
+        total = plan.figures.bytes_repacked
+        emit(Progress(bytes_done=min(done, total), bytes_total=total, unit=Unit.NOTHING))
 
     repacking = Repacking(
         repository,

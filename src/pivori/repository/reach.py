@@ -71,13 +71,16 @@ class Reach:
                 waiting += [child for child in map(_raw, subtrees) if self.mark(BlobKind.TREE, child)]
                 yield tree, content, contents
 
-    def mark_snapshots(self, snapshots: Iterable[LoadedSnapshot], step: Callable[[], None] = lambda: None) -> None:
-        """Mark everything the snapshots need; ``step`` is called now and then. Raises what :meth:`trees` raises."""
+    def mark_snapshots(self, snapshots: Iterable[LoadedSnapshot], step: Callable[[int], None]) -> None:
+        """Mark everything the snapshots need; ``step`` hears now and then how many trees that took.
+
+        Raises what :meth:`trees` raises.
+        """
         roots = [tree_id(loaded.snapshot.tree) for loaded in snapshots]
         for number, (_, _, contents) in enumerate(self.trees(roots)):
             self.mark_all(BlobKind.DATA, contents)
             if number % _TREES_AT_ONCE == 0:
-                step()
+                step(number + 1)
 
     def _read(self, trees: list[BlobId]) -> Iterator[tuple[BlobId, bytes]]:
         """The contents of trees, in the order in which they lie in the packs."""

@@ -88,7 +88,7 @@ class BlobReader:
             try:
                 yield self._open(data[begin : begin + blob.length], blob)
             except (Tampered, DamagedFrame, _WrongContent) as error:
-                yield BlobUnreadable(id=blob.id.hex(), pack=stretch.pack.hex(), reason=str(error))
+                yield BlobUnreadable(id=blob.id.hex(), pack=stretch.pack.hex(), reason=error.as_reason)
 
     def _open(self, sealed: memoryview, blob: WantedBlob) -> bytes:
         content = self._box.open(sealed)

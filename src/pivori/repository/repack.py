@@ -139,7 +139,7 @@ class Repacking:
         try:
             open_blob(self._box, sealed, place.plain_length, blob.id)
         except (Tampered, DamagedFrame, ContentDiffers) as error:
-            reason = str(error)
+            reason = error.as_reason
             return BlobDamaged(kind=blob.kind.word, id=blob.id.hex(), pack=place.pack.hex(), reason=reason)
         return None
 

@@ -228,7 +228,7 @@ class Repository:
         try:
             return open_blob(self._box, sealed, location.plain_length, blob)
         except (Tampered, DamagedFrame, ContentDiffers) as error:
-            reason = str(error)
+            reason = error.as_reason
             raise BlobDamaged(kind=kind.word, id=blob.hex(), pack=location.pack.hex(), reason=reason) from None
 
     def read_tree(self, tree: str) -> list[Node]:
@@ -246,6 +246,7 @@ class ContentDiffers(PivoriError):
 
     code = "content-differs"
     message = N_("A blob's content does not fit its id.")
+    inner = N_("its content does not fit its id")
     hint = N_("Run `pivori repair packs`.")
 
 

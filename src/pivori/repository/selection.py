@@ -7,6 +7,7 @@ its time is later; at the same time, when its id is greater, so that answers nev
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
@@ -88,7 +89,7 @@ def find(snapshots: Sequence[LoadedSnapshot], text: str, *, zone: tzinfo | None 
     if latest:
         return _find_latest(snapshots, text, int(latest[1] or 0))
     if text.startswith("@"):
-        return _find_moment(snapshots, text, parse_moment(text[1:], zone=zone))
+        return _find_moment(snapshots, text, zone)
     if _ID_PREFIX.fullmatch(text):
         return _find_id(snapshots, text)
     raise NotASnapshotName(text=text)
@@ -102,14 +103,23 @@ def _find_latest(snapshots: Sequence[LoadedSnapshot], text: str, back: int) -> L
     return newest_first(snapshots)[back]
 
 
-def _find_moment(snapshots: Sequence[LoadedSnapshot], text: str, moment_ns: int) -> LoadedSnapshot:
+def _find_moment(snapshots: Sequence[LoadedSnapshot], text: str, zone: tzinfo | None) -> LoadedSnapshot:
+    moment_ns = parse_moment(text[1:], zone=zone)
     if not snapshots:
         raise NoSnapshots(text=text)
     until = [loaded for loaded in snapshots if loaded.time_ns <= moment_ns]
     if not until:
         oldest = min(snapshots, key=_age_order)
-        raise NoSnapshotBefore(text=text, oldest=oldest.id[:_SHOWN_DIGITS], time=oldest.snapshot.time)
+        raise NoSnapshotBefore(text=text, oldest=oldest.id[:_SHOWN_DIGITS], time=_shown(oldest, zone))
     return max(until, key=_age_order)
+
+
+def _shown(loaded: LoadedSnapshot, zone: tzinfo | None) -> str:
+    """A snapshot's time in the zone the moment was meant in, to the second."""
+    with suppress(ValueError, OverflowError, OSError):
+        moment = datetime.fromtimestamp(loaded.time_ns // _SECOND, UTC).astimezone(zone)
+        return f"{moment:%Y-%m-%d %H:%M:%S}"
+    return loaded.snapshot.time
 
 
 def _find_id(snapshots: Sequence[LoadedSnapshot], text: str) -> LoadedSnapshot:
@@ -130,12 +140,13 @@ def _candidates(ids: list[str]) -> str:
     return ", ".join([name[:digits] for name in ids[:_SHOWN_CANDIDATES]] + more)
 
 
-def parse_moment(text: str, *, zone: tzinfo | None = None) -> int:
-    """The last nanosecond since the epoch that a written moment includes.
+def parse_moment(text: str, *, zone: tzinfo | None = None, start: bool = False) -> int:
+    """The last nanosecond since the epoch that a written moment includes; with ``start``, the first one.
 
-    A date means the end of that day. A second includes what happened within it, as listings show whole seconds. A
-    minute is its very beginning: who asks for the state at noon does not want what came after. An offset (``Z``,
-    ``+02:00``) overrides ``zone``; None is the zone of the machine. Raises NotASnapshotName.
+    To search, a date means the end of that day. A second includes what happened within it, as listings show whole
+    seconds. A minute is its very beginning: who asks for the state at noon does not want what came after. To record,
+    the beginning is what was written. An offset (``Z``, ``+02:00``) overrides ``zone``; None is the zone of the
+    machine. Raises NotASnapshotName.
     """
     match = _MOMENT.fullmatch(text)
     try:
@@ -143,14 +154,15 @@ def parse_moment(text: str, *, zone: tzinfo | None = None) -> int:
             raise ValueError(text)
         date, minute, second, fraction, offset = match.groups()
         if minute is None:
-            return _nanoseconds(datetime.fromisoformat(date) + timedelta(days=1), zone) - 1
+            day = datetime.fromisoformat(date)
+            return _nanoseconds(day, zone) if start else _nanoseconds(day + timedelta(days=1), zone) - 1
         written = datetime.fromisoformat(f"{date}T{minute}{second or ''}{offset or ''}")
-        start = _nanoseconds(written, zone)
+        beginning = _nanoseconds(written, zone)
     except (ValueError, OverflowError, OSError):
         raise NotASnapshotName(text=f"@{text}") from None
     if fraction:
-        return start + int(fraction[1:].ljust(9, "0"))
-    return start + _SECOND - 1 if second else start
+        return beginning + int(fraction[1:].ljust(9, "0"))
+    return beginning + _SECOND - 1 if second and not start else beginning
 
 
 def _nanoseconds(written: datetime, zone: tzinfo | None) -> int:

@@ -16,8 +16,8 @@ import os
 import secrets
 import stat
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pivori.errors import PivoriError
@@ -38,17 +38,22 @@ _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-l
 __all__ = [
     "EmptyPassword",
     "KeyFileMissing",
+    "KeyFileNotWritten",
     "KeyFileOwner",
     "KeyFilePermissions",
+    "NoNewPassword",
     "NoPassword",
+    "NoSecondPassword",
     "NothingTyped",
     "PasswordCommandFailed",
     "PasswordFileUnreadable",
     "PasswordsDiffer",
     "ask_at_terminal",
     "find_password",
+    "fits_key_file",
     "make_key_file",
     "read_password_file",
+    "replace_key_file",
     "run_password_command",
 ]
 
@@ -62,6 +67,19 @@ class NoPassword(PivoriError):
     code = "no-password"
     message = N_("There is no password for {repository}.")
     hint = N_("Give one with --password-file, --password-command or PIVORI_PASSWORD_FILE, or run this at a terminal.")
+
+
+class NoSecondPassword(NoPassword):
+    """The same of the second repository of a command."""
+
+    hint = N_("Give one with --to-password-file or --to-password-command, or run this at a terminal.")
+
+
+class NoNewPassword(NoPassword):
+    """The same of a password that is to be set beside the present one."""
+
+    message = N_("There is no new password for {repository}.")
+    hint = N_("Give one with --new-password-file or --new-password-command, or run this at a terminal.")
 
 
 class EmptyPassword(PivoriError):
@@ -93,6 +111,16 @@ class KeyFileMissing(PivoriError):
     code = "key-file-missing"
     message = N_("There is a repository in {repository}, but its key file {path} is missing.")
     hint = N_("Put the key file back from where you keep its copy, or give the password with --password-file.")
+
+
+class KeyFileNotWritten(PivoriError):
+    """The key file could not take the new password; nothing was taken away before."""
+
+    code = "key-file-not-written"
+    message = N_(
+        "The key file {path} could not be written: {reason}. The old and the new password both open the repository now."
+    )
+    hint = N_("Write the new password into it yourself (chmod 600), or remove the new key with `pivori key remove`.")
 
 
 class KeyFilePermissions(PivoriError):
@@ -179,20 +207,53 @@ def make_key_file(path: Path) -> bool:
     The file appears whole, readable by its owner alone, and is durable when this returns.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     text = base64.urlsafe_b64encode(secrets.token_bytes(_GENERATED_BYTES)) + b"\n"
+    with _written_beside(path, text) as temporary:
+        made = _name_it(temporary, path)
+    _sync_directory(path.parent)
+    return made
+
+
+def fits_key_file(password: Secret) -> bool:
+    """Whether a key file can hold a password: white space at its ends and a byte order mark would be lost."""
+    try:
+        return _password_in(_as_written(password), "") == password
+    except (EmptyPassword, UnicodeEncodeError):
+        return False
+
+
+def replace_key_file(path: Path, password: Secret) -> None:
+    """Let an existing key file hold another password, at once and durably: whoever reads it gets the old or the new.
+
+    A symbolic link stays, and what it points to is replaced. Raises KeyFileNotWritten.
+    """
+    try:
+        real = path.resolve(strict=True)
+        with _written_beside(real, _as_written(password)) as temporary:
+            temporary.rename(real)
+        _sync_directory(real.parent)
+    except OSError as error:
+        raise KeyFileNotWritten(path=path, reason=error.strerror or str(error)) from None
+
+
+def _as_written(password: Secret) -> bytes:
+    return password.reveal().encode("utf-8", "surrogateescape") + b"\n"
+
+
+@contextmanager
+def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
+    """A durable file with this content beside ``path``, readable by its owner alone; removed if it is not renamed."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-            file.write(text)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        made = _name_it(temporary, path)
+        yield temporary
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
-    _sync_directory(path.parent)
-    return made
 
 
 def _name_it(temporary: Path, path: Path) -> bool:
@@ -242,7 +303,9 @@ def _ask_once(prompt: str, repository: str) -> Secret:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
             return Secret(getpass.getpass(prompt))
-    except (EOFError, OSError, getpass.GetPassWarning):
+    except EOFError:
+        raise NothingTyped() from None
+    except (OSError, getpass.GetPassWarning):
         raise NoPassword(repository=repository) from None
 
 

@@ -42,7 +42,8 @@ def open_storage(address: str | Path) -> Storage:
         return _open_local(address)
     opener = _OPENERS.get(match["scheme"])
     if opener is None:
-        known = ", ".join(f"`{scheme}:`" for scheme in sorted(_OPENERS))
+        # What is in memory is gone when the program ends: it serves tests, and nobody is to look for it.
+        known = ", ".join(f"`{scheme}:`" for scheme in sorted(_OPENERS.keys() - {"memory"}))
         raise UnknownStorageScheme(scheme=match["scheme"], known=known)
     return opener(match["rest"])
 

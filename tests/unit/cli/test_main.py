@@ -15,6 +15,7 @@ from pivori.cli.main import Surroundings, run
 from pivori.clock import SystemClock
 from pivori.settings import Environment
 from tests.conftest import Pivori
+from tests.unit.cli.conftest import Here
 
 HEAVY = (
     "rich",
@@ -172,6 +173,42 @@ def test_completion_of_commands_and_options(pivori: Pivori) -> None:
     assert set(completed(pivori, "pivori ")) == set(TABLE)
     assert "--password-file" in completed(pivori, "pivori init --pass")
     assert completed(pivori, "pivori completion z") == ["zsh"]
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("pivori backup x", "file"),
+        ("pivori backup --exclude-file x", "file"),
+        ("pivori backup --files-from x", "file"),
+        ("pivori backup --files-from-verbatim x", "file"),
+        ("pivori backup --files-from-raw x", "file"),
+        ("pivori restore latest --target x", "dir"),
+        ("pivori restore latest --include-file x", "file"),
+        ("pivori restore latest --exclude-file x", "file"),
+        ("pivori mount x", "dir"),
+        ("pivori copy --to x", "dir"),
+        ("pivori copy --to-password-file x", "file"),
+        ("pivori key add --new-password-file x", "file"),
+    ],
+)
+def test_completion_of_file_names(here: Here, words: str, kind: str) -> None:
+    split = words.split(" ")
+    with here.patch.context() as patch:
+        patch.setenv("COMP_WORDS", words)
+        patch.setenv("COMP_CWORD", str(len(split) - 1))
+        assert here(completion="bash_complete").out == f"{kind},x\n"
+
+
+def test_completion_of_nonsense_is_silent(here: Here) -> None:
+    with here.patch.context() as patch:
+        for words in ("pivori bogus ", "pivori key bogus ", "pivori restore --target"):
+            patch.setenv("COMP_WORDS", words)
+            patch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+            said = here(completion="bash_complete", expect=None)
+            assert said.err == ""
+        patch.setenv("COMP_CWORD", "no number")
+        assert here(completion="bash_complete", expect=1).err == ""
 
 
 def test_a_full_disk_is_an_error_for_help_too(pivori: Pivori) -> None:

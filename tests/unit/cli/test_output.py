@@ -55,9 +55,10 @@ def test_for_programs() -> None:
 
 
 def test_verbose() -> None:
+    output, out, _err = make(verbose=0)
+    output.detail("nothing")
     output, out, _err = make(verbose=1)
     output.detail("one")
-    output.detail("two", level=2)
     assert out.getvalue() == "one\n"
 
 

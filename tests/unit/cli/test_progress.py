@@ -2,13 +2,16 @@
 
 import io
 import json
+import re
 from datetime import datetime
 
 import pytest
 
+from pivori import translation
 from pivori.cli.output import Output
 from pivori.cli.progress import Pace, ProgressDisplay, fraction_done, summary_parts
-from pivori.events import Event, Progress
+from pivori.cli.wording import display_width
+from pivori.events import Event, Progress, Unit
 
 
 class Stopwatch:
@@ -148,7 +151,7 @@ def test_other_events_are_left_alone() -> None:
     display.update(Event())
     assert out.getvalue() == ""
     display.update(Progress())
-    assert json.loads(out.getvalue())["percent_done"] == 0.0
+    assert "percent_done" not in json.loads(out.getvalue())
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
@@ -166,5 +169,83 @@ def test_what_is_not_known_is_not_claimed() -> None:
     pace.note(5.0, 5 << 20)
     assert summary_parts(Progress(files_done=1, bytes_done=5 << 20), pace) == ["1 file", "5.0 MiB", "1.0 MiB/s"]
     assert fraction_done(Progress(files_done=3, files_total=4)) == 0.75
-    assert fraction_done(Progress(bytes_done=9, bytes_total=3)) == 1.0
     assert fraction_done(Progress()) is None
+
+
+def test_an_estimate_that_was_exceeded_is_given_up() -> None:
+    pace = Pace(0.0)
+    pace.note(5.0, 5 << 20)
+    exceeded = Progress(files_done=3, files_total=1, bytes_done=5 << 20, bytes_total=4 << 20)
+    assert fraction_done(exceeded) is None
+    assert summary_parts(exceeded, pace) == ["3 files", "5.0 MiB", "1.0 MiB/s"]
+    out = io.StringIO()
+    clock = Stopwatch()
+    with ProgressDisplay(Output(stdout=out, stderr=io.StringIO(), json=True), clock) as display:
+        clock.seconds += 100
+        display.update(exceeded)
+    assert not {"percent_done", "total_files", "total_bytes", "seconds_remaining"} & json.loads(out.getvalue()).keys()
+
+
+def test_the_end_is_told_in_whole_seconds() -> None:
+    pace = Pace(0.0)
+    pace.note(5.0, 5 << 20)
+    assert summary_parts(Progress(bytes_done=5 << 20, bytes_total=8 << 20), pace)[-1] == "3 s left"
+    assert summary_parts(Progress(bytes_done=5 << 20, bytes_total=(5 << 20) + 1), pace)[-1] == "1 s left"
+    assert summary_parts(Progress(bytes_done=5 << 20, bytes_total=5 << 20), pace)[-1] == "1.0 MiB/s"
+
+
+@pytest.mark.parametrize(
+    ("progress", "words"),
+    [
+        (Progress(unit=Unit.PACKS, files_done=1, files_total=3), ["33%", "1 of 3 packs"]),
+        (Progress(unit=Unit.SNAPSHOTS, files_done=2), ["2 snapshots"]),
+        (Progress(unit=Unit.FOLDERS, files_done=1), ["1 folder"]),
+        (Progress(unit=Unit.NOTHING, bytes_done=2048), ["2.0 KiB", "0 B/s"]),
+    ],
+)
+def test_what_is_counted_is_called_by_its_name(progress: Progress, words: list[str]) -> None:
+    assert summary_parts(progress, Pace(0.0)) == words
+    out, clock = io.StringIO(), Stopwatch()
+    with ProgressDisplay(Output(stdout=out, stderr=io.StringIO(), json=True), clock) as display:
+        clock.seconds += 100
+        display.update(progress)
+    record = json.loads(out.getvalue())
+    assert "files_done" not in record
+    if progress.unit is not Unit.NOTHING:
+        assert record[f"{progress.unit.value}_done"] == progress.files_done
+
+
+def drawn(columns: int, progress: Progress) -> list[str]:
+    """The lines of the bar, as a terminal of this width shows them, after ten seconds."""
+    err, clock = Terminal(), Stopwatch()
+    with ProgressDisplay(Output(stdout=Terminal(), stderr=err, columns=columns), clock) as display:
+        clock.seconds += 10
+        display.update(progress)
+        text = err.getvalue()
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).splitlines()]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_bar_has_its_line_on_a_narrow_terminal_too(columns: int, language: str) -> None:
+    translation.select([language])
+    try:
+        busy = Progress(
+            files_done=12_345, files_total=100_000, bytes_done=13 << 30, bytes_total=117 << 30, errors=12,
+            current=b"/home/somebody/a folder with a long name/and one more/and a file with a long name too.txt",
+        )  # fmt: skip
+        bar, counts, current = drawn(columns, busy)
+    finally:
+        translation.select([])
+    assert max(map(display_width, (bar, counts, current))) <= columns
+    assert bar.count("━") + bar.count("╸") >= 10 * 13 // 117
+    assert "11%" in bar.replace("\xa0", "")
+    assert ("left" if language == "en" else "encore") in bar
+    assert counts.startswith("12,345 of 100,000 files" if language == "en" else "12\u202f345 ")
+    assert "…" not in bar + counts
+    assert current.endswith("too.txt")
+
+
+def test_there_is_no_line_for_a_file_that_is_not_known() -> None:
+    assert len(drawn(80, Progress(files_done=1, files_total=3))) == 2
+    assert len(drawn(80, Progress(files_done=1))) == 1

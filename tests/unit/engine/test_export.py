@@ -55,10 +55,10 @@ def test_contents_and_links(shelf: Shelf) -> None:
 def test_a_file(shelf: Shelf) -> None:
     tree, node = find_subtree(shelf.repository, shelf.tree(), b"/large")
     assert node is not None
-    assert b"".join(export_file(shelf.repository, node)) == LARGE
+    assert b"".join(export_file(shelf.repository, node, b"/a")) == LARGE
     directory = shelf.repository.read_tree(shelf.snapshots[0].snapshot.tree)[0]
     with pytest.raises(NotAFile):
-        list(export_file(shelf.repository, directory))
+        list(export_file(shelf.repository, directory, b"/a"))
     assert tree == shelf.tree()
 
 
@@ -116,7 +116,7 @@ def test_a_damaged_file_alone_is_an_error(shelf: Shelf) -> None:
     _, node = find_subtree(shelf.repository, shelf.tree(), b"large")
     assert node is not None
     with pytest.raises(PivoriError):
-        list(export_file(shelf.repository, node))
+        list(export_file(shelf.repository, node, b"/a"))
 
 
 def test_what_is_not_in_the_index_is_left_out_with_its_links_kept(

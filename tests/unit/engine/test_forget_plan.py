@@ -39,7 +39,7 @@ def test_snapshots_are_grouped(by: str, expected: list[tuple[str, list[str]]]) -
 def test_a_key_says_what_its_snapshots_share() -> None:
     (*_, last) = group(SNAPSHOTS, {"host", "paths", "tags"})
     assert last.key == GroupKey("web", ("/a", "/b"), ("nightly",))
-    assert str(last.key) == "host web, paths /a, /b, tags nightly"
+    assert last.key.title == "host web, paths /a, /b, tags nightly"
 
 
 def test_groupings_are_read_in_singular_and_plural() -> None:
@@ -73,7 +73,9 @@ def test_a_mistyped_tag_costs_no_history() -> None:
 def test_named_snapshots_are_removed_and_others_left_alone() -> None:
     plan = plan_removal(group(SNAPSHOTS, {"host"}), {"1"})
     assert [snapshot.id for snapshot in plan.remove] == ["1"]
-    assert [(kept.snapshot.id, kept.reasons) for kept in plan.keep] == [("2", ())]
+    assert [(kept.snapshot.id, [str(reason) for reason in kept.reasons]) for kept in plan.keep] == [
+        ("2", ["not named"])
+    ]
 
 
 def test_the_last_of_a_group_is_removed_by_name_only_on_demand() -> None:

@@ -163,6 +163,20 @@ def test_includes_and_excludes(laboratory: Laboratory) -> None:
     assert files(laboratory.folder / "second") == {b"folder/file.log", b"folder/small too", b"link", b"small"}
 
 
+def test_a_folder_without_anything_selected_is_not_made(laboratory: Laboratory) -> None:
+    (laboratory.source / "nothing of it" / "inner").mkdir(parents=True)
+    (laboratory.source / "nothing of it" / "inner" / "x.log").touch()
+    (laboratory.source / "taken").mkdir()
+    snapshot = laboratory.back_up()
+    request = laboratory.request(snapshot, include=["*.txt", "taken"])
+    planned = {step.path for step in plan_restore(laboratory.repository, request)}
+    outcome = laboratory.restore(request)
+    wanted = {b"folder", b"folder/inner", b"folder/inner/file.txt", b"taken"}
+    assert planned == facts(laboratory.target).keys() - {b""} == wanted
+    assert outcome.directories == 3
+    assert facts(laboratory.target)[b"taken"] == facts(laboratory.source)[b"taken"]
+
+
 def files(folder: Path) -> set[bytes]:
     """Everything below a folder but folders."""
     return {path for path, fact in facts(folder).items() if not stat.S_ISDIR(fact.mode)}
@@ -390,6 +404,7 @@ def test_guards(laboratory: Laboratory) -> None:
 
 
 def test_the_plan_is_what_happens(laboratory: Laboratory) -> None:
+    os.mkfifo(laboratory.source / "fifo")
     request = laboratory.request(laboratory.back_up(), delete=True)
     for state in ("nothing there", "all there", "other things there"):
         if state == "other things there":
@@ -398,7 +413,11 @@ def test_the_plan_is_what_happens(laboratory: Laboratory) -> None:
             (laboratory.target / "folder" / "inner").write_text("in the way of a folder")
             (laboratory.target / "small").unlink()
             (laboratory.target / "small").mkdir()
-            (laboratory.target / "large").unlink()
+            with (laboratory.target / "large").open("r+b") as file:
+                file.write(b"other")
+            (laboratory.target / "folder" / "file.log").chmod(0o600)
+            (laboratory.target / "link").unlink()
+            (laboratory.target / "link").symlink_to("elsewhere")
         before = facts(laboratory.target) if laboratory.target.exists() else {}
         plan = list(plan_restore(laboratory.repository, request))
         assert (facts(laboratory.target) if laboratory.target.exists() else {}) == before
@@ -413,15 +432,53 @@ def test_the_plan_is_what_happens(laboratory: Laboratory) -> None:
         assert steps[Action.DELETE] <= gone
         assert len(steps[Action.DELETE]) == outcome.deleted
         kept = after.keys() & before.keys() - {b""}
-        assert steps[Action.UPDATE] | steps[Action.REPLACE] == kept
+        assert steps[Action.UPDATE] | steps[Action.REPLACE] | steps[Action.KEEP] == kept
         changed = {path for path in kept if stat.S_IFMT(before[path].mode) != stat.S_IFMT(after[path].mode)}
-        assert changed <= steps[Action.REPLACE]
+        assert changed == steps[Action.REPLACE]
+        for path in steps[Action.KEEP]:  # to a file that is kept, another name may be given
+            assert before[path]._replace(links=()) == after[path]._replace(links=())
+        # A file with several names is made anew, whatever is there.
+        several = {b"small", b"folder/small too"}
+        assert {path for path in steps[Action.UPDATE] if before[path] == after[path]} <= several
+        assert sum(step.written for step in plan) == outcome.bytes_written
         counted = Counter(step.action for step in plan)
         assert sum(counted.values()) == len(plan) == len({step.path for step in plan})
         assert sum(step.size for step in plan) == sum(fact.size for fact in after.values())
 
 
 # ------------------------------------------------------------------------------------ what can go wrong
+
+
+def test_a_plan_lets_be_what_is_as_it_should_be(laboratory: Laboratory) -> None:
+    (laboratory.source / "small").unlink()
+    os.mkfifo(laboratory.source / "fifo")
+    (laboratory.source / "empty").touch()
+    snapshot = laboratory.back_up()
+    whole = laboratory.request(snapshot)
+    laboratory.restore(whole)
+    assert {step.action for step in plan_restore(laboratory.repository, whole)} == {Action.KEEP}
+    path = laboratory.target / "large"
+    content = bytearray(FOUR_CHUNKS)
+    content[2_000_000] ^= 1
+    path.write_bytes(content)
+    steps = {step.path: step for step in plan_restore(laboratory.repository, whole) if step.action is not Action.KEEP}
+    assert steps.keys() == {b"large"}
+    lengths = blob_lengths(laboratory, snapshot, "large")
+    covering = next(length for length, end in zip(lengths, accumulate(lengths), strict=True) if end > 2_000_000)
+    assert steps[b"large"] == (Action.UPDATE, b"large", len(content), covering)
+    os.utime(path, ns=(0, 0))
+    before = facts(laboratory.target)
+    assert sum(step.written for step in plan_restore(laboratory.repository, whole)) == covering
+    assert facts(laboratory.target) == before
+
+
+def test_a_plan_says_nothing_of_folders_on_the_way(laboratory: Laboratory) -> None:
+    request = laboratory.request(laboratory.back_up(), subtree=b"")
+    (laboratory.target / laboratory.folder.relative_to("/")).mkdir(parents=True)
+    steps = {step.path: step.action for step in plan_restore(laboratory.repository, request)}
+    source = os.fsencode(laboratory.source)[1:]
+    assert steps[source] is Action.CREATE
+    assert {action for path, action in steps.items() if source.startswith(path + b"/")} == {Action.KEEP}
 
 
 def test_a_damaged_blob_is_reported_and_nothing_else(laboratory: Laboratory) -> None:

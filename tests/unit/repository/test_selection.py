@@ -105,8 +105,10 @@ def test_nothing_fits() -> None:
         find(WEEK, "ff")
     with pytest.raises(TooFewSnapshots, match="the oldest is latest~2"):
         find(WEEK, "latest~3")
-    with pytest.raises(NoSnapshotBefore, match=r"ab100000, is from 2025-11-03T10:00:00Z"):
+    with pytest.raises(NoSnapshotBefore, match=r"ab100000, is from 2025-11-03 10:00:00\."):
         find(WEEK, "@2025-11-03T09:59", zone=UTC)
+    with pytest.raises(NoSnapshotBefore, match=r"from 2025-11-03 11:00:00\."):
+        find(WEEK, "@2025-11-03T09:59", zone=PARIS)
     for text in ("latest", "@2025-11-03"):
         with pytest.raises(NoSnapshots) as caught:
             find([], text)
@@ -141,6 +143,14 @@ def test_a_minute_is_its_beginning_and_a_second_is_all_of_it() -> None:
     assert parse_moment("2025-11-08T12:00:00.25", zone=UTC) == noon + SECOND // 4
     assert parse_moment("2025-11-08T12:00:00.000000001Z", zone=PARIS) == noon + 1
     assert parse_moment("2025-11-08", zone=UTC) == at("2025-11-09") - 1
+
+
+def test_a_moment_that_is_recorded_is_the_one_that_is_written() -> None:
+    noon = at("2025-11-08 12:00")
+    assert parse_moment("2025-11-08T12:00", zone=UTC, start=True) == noon
+    assert parse_moment("2025-11-08T12:00:30", zone=UTC, start=True) == noon + 30 * SECOND
+    assert parse_moment("2025-11-08 12:00:30.25", zone=UTC, start=True) == noon + 30 * SECOND + SECOND // 4
+    assert parse_moment("2025-11-08", zone=PARIS, start=True) == at("2025-11-07 23:00")
 
 
 @pytest.mark.parametrize(

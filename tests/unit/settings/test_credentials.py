@@ -201,6 +201,15 @@ def test_asking_at_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         c.ask_at_terminal("?", None, "r")
 
 
+def test_an_end_of_input_is_nothing_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(_prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", ended)
+    with pytest.raises(c.NothingTyped):
+        c.ask_at_terminal("?", None, "r")
+
+
 def test_a_password_that_would_show_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     import getpass
     import warnings

@@ -48,7 +48,7 @@ def test_an_unknown_scheme_names_the_known_ones_and_no_secret() -> None:
     with pytest.raises(UnknownStorageScheme) as unknown:
         open_storage("ftp:user:secret@host/path")
     assert unknown.value.code == "unknown-storage-scheme"
-    assert str(unknown.value) == "There is no storage of the kind `ftp:`; known are `local:`, `memory:`."
+    assert str(unknown.value) == "There is no storage of the kind `ftp:`; known are `local:`."
     assert "secret" not in repr(unknown.value.details)
 
 

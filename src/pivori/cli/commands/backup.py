@@ -1,22 +1,21 @@
 """``pivori backup``: files and folders into a new snapshot.
 
-With ``--json``: ``status`` lines while it runs, an ``error`` object on standard error for each file that could not be
-read, and at the end one ``summary`` with the numbers of the snapshot's summary, ``total_duration`` (seconds),
-``snapshot_id``, ``parent``, ``errors``, ``dry_run`` and ``strategy``. Before it a ``difference`` from the base of a
-differential one; with ``--explain`` one ``decision`` for each candidate instead of all that.
+With ``--json``: ``status`` lines while it runs; a ``warning`` object named ``file-not-read`` on standard error for each
+file that could not be read; at the end one ``summary`` with the numbers of the snapshot's summary, ``total_duration``
+(seconds), ``snapshot_id``, ``parent``, ``errors``, ``dry_run`` and ``strategy``. Before it a ``difference`` from the
+base of a differential one; with ``--explain`` one ``decision`` for each candidate instead of all that.
 """
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import click
 
 from pivori import __version__
 from pivori.app import Access, App, Opened
-from pivori.cli.backup_report import FileTeller, tell_outcome
+from pivori.cli.backup_report import tell_event, tell_outcome
+from pivori.cli.backup_work import BackupWork, Choices, backup_work
 from pivori.cli.failures import INCOMPLETE
 from pivori.cli.first_run import announce
 from pivori.cli.notices import tell_damage
@@ -24,15 +23,7 @@ from pivori.cli.options import repository_command
 from pivori.cli.output import Output
 from pivori.cli.session import Session
 from pivori.cli.snapshot_options import warn_of_damage
-from pivori.cli.strategy import (
-    check_combination,
-    chosen,
-    explain,
-    strategy_options,
-    tags_of,
-    tell_difference,
-)
-from pivori.cli.wording import show_path
+from pivori.cli.strategy import check_combination, chosen, explain, strategy_options, tags_of, tell_difference
 from pivori.engine.backup import (
     Backup,
     BackupOutcome,
@@ -40,39 +31,24 @@ from pivori.engine.backup import (
     CountingEstimate,
     Estimate,
     backup_stream,
-    resolve_source,
 )
-from pivori.engine.exclusion import CACHE_DIRECTORY_TAG, Exclusion, Marker
-from pivori.engine.files_from import parse_patterns, parse_raw, parse_verbatim, read_list
 from pivori.engine.naming import named_snapshot
-from pivori.engine.patterns import read_pattern_file
 from pivori.engine.relative import check_base, find_base
-from pivori.engine.search import NotASearchTime
 from pivori.engine.smart import SmartPlan, plan_smart, snapshot_documents
-from pivori.errors import PivoriError
 from pivori.events import Event
 from pivori.host import run_to_stream
-from pivori.repository import BlobCheck, Compression, LoadedSnapshot, parent_for, parse_moment, path_text
+from pivori.repository import BlobCheck, Compression, LoadedSnapshot, parent_for, path_text
+from pivori.settings.resolve import ConflictingOptions
 from pivori.translation import _
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Choices):
     """What the command line said."""
 
-    paths: tuple[str, ...]
-    exclude: tuple[str, ...]
-    exclude_file: tuple[str, ...]
-    exclude_caches: bool
-    exclude_if_present: tuple[str, ...]
     one_file_system: bool
-    files_from: tuple[str, ...]
-    files_from_verbatim: tuple[str, ...]
-    files_from_raw: tuple[str, ...]
-    stdin_from_command: str | None
     tag: tuple[str, ...]
     host: str | None
-    time: str | None
     force: bool
     skip_if_unchanged: bool
     dry_run: bool
@@ -97,11 +73,17 @@ class Options:
         ("pivori backup --stdin-from-command db.sql -- pg_dump shop", _("what a command prints, as one file")),
     ],
 )
-@click.argument("paths", nargs=-1, metavar=_("PATH…"))
+@click.argument("paths", nargs=-1, metavar=_("PATH…"), type=click.Path())
 @click.option(
     "-e", "--exclude", multiple=True, metavar=_("PATTERN"), help=_("Leave out, by a pattern as in .gitignore.")
 )
-@click.option("--exclude-file", multiple=True, metavar=_("FILE"), help=_("Read such patterns from a file."))
+@click.option(
+    "--exclude-file",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("Read such patterns from a file."),
+)
 @click.option("--exclude-caches", is_flag=True, help=_("Leave out folders marked by a CACHEDIR.TAG file."))
 @click.option(
     "--exclude-if-present",
@@ -110,9 +92,27 @@ class Options:
     help=_("Leave out folders that hold a file of this name."),
 )
 @click.option("-x", "--one-file-system", is_flag=True, help=_("Do not enter other file systems."))
-@click.option("--files-from", multiple=True, metavar=_("FILE"), help=_("Read the paths from a file, a pattern a line."))
-@click.option("--files-from-verbatim", multiple=True, metavar=_("FILE"), help=_("The same, taking each line as it is."))
-@click.option("--files-from-raw", multiple=True, metavar=_("FILE"), help=_("The same, paths ended by a zero byte."))
+@click.option(
+    "--files-from",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("Read the paths from a file, a pattern a line."),
+)
+@click.option(
+    "--files-from-verbatim",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("The same, taking each line as it is."),
+)
+@click.option(
+    "--files-from-raw",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("The same, paths ended by a zero byte."),
+)
 @click.option(
     "--stdin-from-command",
     metavar=_("NAME"),
@@ -143,29 +143,31 @@ def command(session: Session, /, **parameters: object) -> int:
     """Back up, and say what came of it."""
     options = Options(**parameters)  # type: ignore[arg-type]  # click gives the options as they are declared
     _check(options)
+    work = backup_work(options, session.clock, session.output)
     if options.explain:
-        explain(_explained(options, session.output), session.output)
+        explain(_plan(options, work), session.output)
         return 0
-    created = session.app.ensure_default_repository()
+    # A rehearsal makes nothing, not even a repository.
+    created = None if options.dry_run else session.app.ensure_default_repository()
     if created is not None:
         announce(created, session.output)
     with session.app.open_repository(Access.APPEND, confirm_later=True) as opened:
-        work = _run(session, options, opened)
-        if work.base is not None and not options.dry_run:
-            tell_difference(opened.repository, work.base, work.outcome.tree, session.output)
+        done = _run(session, options, opened, work)
+        if done.base is not None and not options.dry_run:
+            tell_difference(opened.repository, done.base, done.outcome.tree, session.output)
     tell_outcome(
-        work.outcome,
-        work.seconds,
+        done.outcome,
+        done.seconds,
         session.output,
         dry_run=options.dry_run,
         strategy=options.strategy,
-        plan=work.plan,
+        plan=done.plan,
     )
-    return INCOMPLETE if work.outcome.failures else 0
+    return INCOMPLETE if done.outcome.failures else 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Work:
+class _Done:
     """What was done: what came of it, in how many seconds, and what the strategy brought with it."""
 
     outcome: BackupOutcome
@@ -174,26 +176,32 @@ class _Work:
     base: LoadedSnapshot | None
 
 
+_NOT_WITH_A_STREAM = (
+    "exclude",
+    "exclude_file",
+    "exclude_caches",
+    "exclude_if_present",
+    "one_file_system",
+    "force",
+    "with_atime",
+)
+
+
 def _check(options: Options) -> None:
     check_combination(chosen(options.strategy), options.base, is_stream=options.stdin_from_command is not None)
     lists = (options.files_from, options.files_from_verbatim, options.files_from_raw)
     if options.stdin_from_command is not None:
         if not options.paths or any(lists):
             raise click.UsageError(_("Write the command after --, as in: --stdin-from-command db.sql -- pg_dump shop"))
+        for name in _NOT_WITH_A_STREAM:
+            if getattr(options, name):
+                raise ConflictingOptions(first="--stdin-from-command", second="--" + name.replace("_", "-"))
     elif not options.paths and not any(lists):
         raise click.UsageError(_("Say what to back up: pivori backup PATH…"))
 
 
-def _explained(options: Options, output: Output) -> SmartPlan | None:
-    if options.stdin_from_command is not None:
-        return None
-    sources = _sources(options, output)
-    return _plan(options, sources, _exclusion(options, sources))
-
-
-def _run(session: Session, options: Options, opened: Opened) -> _Work:
-    clock = session.clock
-    teller = FileTeller(session.output)
+def _run(session: Session, options: Options, opened: Opened, work: BackupWork) -> _Done:
+    clock, output = session.clock, session.output
     started = clock.monotonic()
     confirm = opened.lock.confirm if opened.lock is not None else lambda: None
     plan, base = None, None
@@ -202,112 +210,68 @@ def _run(session: Session, options: Options, opened: Opened) -> _Work:
 
         def emit(event: Event) -> None:
             progress.update(event)
-            teller.tell(event)
+            tell_event(event, output)
 
         if options.stdin_from_command is not None:
-            request = _request(session.app, options, [_stream_path(options.stdin_from_command)])
+            parent = _parent(session.app, options, opened, work, output)
+            request = _request(session.app, options, work, parent)
             process = stack.enter_context(run_to_stream(options.paths))
             outcome = backup_stream(opened.repository, request, process, clock=clock, emit=emit, before_write=confirm)
         else:
-            request, plan, base = _prepare(session, options, opened, stack)
+            plan = _plan(options, work)
+            base = _base(options, opened, work, session.app, output)
+            request = _files_request(session, options, opened, work, plan, base, stack.enter_context)
             outcome = Backup(opened.repository, request, clock=clock, emit=emit, before_write=confirm).run()
-    return _Work(outcome=outcome, seconds=clock.monotonic() - started, plan=plan, base=base)
+    return _Done(outcome=outcome, seconds=clock.monotonic() - started, plan=plan, base=base)
 
 
-def _prepare(
-    session: Session, options: Options, opened: Opened, stack: ExitStack
-) -> tuple[BackupRequest, SmartPlan | None, LoadedSnapshot | None]:
-    """What to do, and what the strategy says about it."""
+def _files_request(
+    session: Session,
+    options: Options,
+    opened: Opened,
+    work: BackupWork,
+    plan: SmartPlan | None,
+    base: LoadedSnapshot | None,
+    enter: Callable[[CountingEstimate], Estimate],
+) -> BackupRequest:
+    """What to do with files, with what the strategy says about it."""
     app, output = session.app, session.output
-    sources = _sources(options, output)
-    exclusion = _exclusion(options, sources)
-    if exclusion is not None:
-        sources = [path for path in sources if not exclusion.excludes_root(path, Path(os.fsdecode(path)).is_dir())]
-    plan = _plan(options, sources, exclusion)
-    base = _base(app, options, opened, sources, output)
-    parent = base or _parent(app, options, opened, sources, output)
+    parent = base or _parent(app, options, opened, work, output)
     estimate = Estimate.of(parent.snapshot.summary if parent else None)
     if estimate.files is None and output.stderr_is_terminal and not output.quiet:
-        counted = _exclusion(options, sources)
-        estimate = stack.enter_context(CountingEstimate(sources, plan.exclusion(counted) if plan else counted))
+        counted = work.exclusion() if plan is None else plan.exclusion(work.exclusion())
+        estimate = enter(CountingEstimate(work.sources, counted, one_file_system=options.one_file_system))
     cache = app.settings.cache_directory
-    request = _request(app, options, sources, base)
-    documents = snapshot_documents(plan, program=request.program_version, host=request.host) if plan else {}
-    request = replace(
+    request = _request(app, options, work, parent, base)
+    return replace(
         request,
-        parent=parent,
-        exclusion=plan.exclusion(exclusion) if plan else exclusion,
-        documents=documents,
+        exclusion=request.exclusion if plan is None else plan.exclusion(work.exclusion()),
+        documents=snapshot_documents(plan, program=request.program_version, host=request.host) if plan else {},
         estimate=estimate,
         cache_directory=cache / opened.repository.id if cache is not None else None,
     )
-    return request, plan, base
 
 
-def _plan(options: Options, sources: Sequence[bytes], exclusion: Exclusion | None) -> SmartPlan | None:
+def _plan(options: Options, work: BackupWork) -> SmartPlan | None:
     """What the strategy leaves out; None when it leaves out nothing."""
     strategy = chosen(options.strategy)
-    if strategy is None or not strategy.omits_rebuildable:
+    if strategy is None or not strategy.omits_rebuildable or options.stdin_from_command is not None:
         return None
-    return plan_smart(sources, exclusion=exclusion, one_file_system=options.one_file_system)
+    return plan_smart(work.sources, exclusion=work.exclusion(), one_file_system=options.one_file_system)
 
 
-def _stream_path(name: str) -> bytes:
-    return b"/" + os.fsencode(name).strip(b"/")
-
-
-def _sources(options: Options, output: Output) -> list[bytes]:
-    """What to back up, absolute and without symbolic links, each once."""
-    given = [os.fsencode(path) for path in options.paths]
-    readers = (
-        (options.files_from, parse_patterns),
-        (options.files_from_verbatim, parse_verbatim),
-        (options.files_from_raw, parse_raw),
-    )
-    for names, parse in readers:
-        for name in names:
-            listing = read_list(Path(name), parse)
-            given += listing.paths
-            for pattern in listing.unmatched:
-                output.warn(
-                    _("{path} in {file} matches nothing.").format(path=show_path(pattern), file=name),
-                    name="pattern-matches-nothing",
-                )
-    here = os.fsencode(Path.cwd())
-    return list(dict.fromkeys(resolve_source(path, here) for path in given))
-
-
-def _patterns(options: Options) -> list[str]:
-    patterns = list(options.exclude)
-    for name in options.exclude_file:
-        patterns += read_pattern_file(Path(name))
-    return patterns
-
-
-def _exclusion(options: Options, sources: Sequence[bytes]) -> Exclusion | None:
-    markers = [Marker.parse(text) for text in options.exclude_if_present]
-    if options.exclude_caches:
-        markers.append(CACHE_DIRECTORY_TAG)
-    exclusion = Exclusion(_patterns(options), markers=markers, roots=sources)
-    return exclusion if exclusion else None
-
-
-def _parent(
-    app: App, options: Options, opened: Opened, sources: Sequence[bytes], output: Output
-) -> LoadedSnapshot | None:
+def _parent(app: App, options: Options, opened: Opened, work: BackupWork, output: Output) -> LoadedSnapshot | None:
     """The last snapshot of the same host and paths."""
     snapshots = opened.repository.snapshots(on_damage=lambda error: tell_damage(error, output))
     return parent_for(
         snapshots,
         host=options.host or app.identity.hostname,
-        paths=[path_text(path) for path in sources],
-        before=_time_ns(app, options),
+        paths=[path_text(path) for path in work.sources],
+        before=work.time_ns,
     )
 
 
-def _base(
-    app: App, options: Options, opened: Opened, sources: Sequence[bytes], output: Output
-) -> LoadedSnapshot | None:
+def _base(options: Options, opened: Opened, work: BackupWork, app: App, output: Output) -> LoadedSnapshot | None:
     """What a differential backup is relative to; None for the others."""
     strategy = chosen(options.strategy)
     if strategy is None or not strategy.is_relative:
@@ -320,31 +284,30 @@ def _base(
     return find_base(
         repository.snapshots(on_damage=on_damage),
         host=options.host or app.identity.hostname,
-        paths=[path_text(path) for path in sources],
-        before=_time_ns(app, options),
+        paths=[path_text(path) for path in work.sources],
+        before=work.time_ns,
     )
 
 
-def _time_ns(app: App, options: Options) -> int:
-    if not options.time:
-        return app.clock.now_ns()
-    try:
-        return parse_moment(options.time)
-    except PivoriError:
-        raise NotASearchTime(text=options.time) from None
-
-
-def _request(app: App, options: Options, sources: Sequence[bytes], base: LoadedSnapshot | None = None) -> BackupRequest:
+def _request(
+    app: App,
+    options: Options,
+    work: BackupWork,
+    parent: LoadedSnapshot | None,
+    base: LoadedSnapshot | None = None,
+) -> BackupRequest:
     strategy = chosen(options.strategy)
     compression = options.compression or (strategy.snapshot_compression if strategy else Compression.AUTO)
     tags = {tag for text in options.tag for tag in text.split(",") if tag}
     return BackupRequest(
-        sources=sources,
+        sources=work.sources,
         identity=app.identity,
         host=options.host or app.identity.hostname,
-        time_ns=_time_ns(app, options),
+        time_ns=work.time_ns,
+        parent=parent,
         tags=sorted({*tags, *tags_of(strategy, base)}),
-        excludes=_patterns(options),
+        excludes=work.patterns,
+        exclusion=work.exclusion(),
         one_file_system=options.one_file_system,
         with_atime=options.with_atime,
         force=options.force or (strategy is not None and strategy.rereads),

@@ -5,12 +5,13 @@ and ``failed`` (ids in the first repository), ``data_blobs``, ``tree_blobs`` and
 ``copied`` lacks the ids of the copies. The exit status is 1 when a snapshot could not be copied.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import click
 
-from pivori.app import Access
+from pivori.app import Access, App, Opened
 from pivori.cli.failures import DONE, ERROR
 from pivori.cli.notices import tell_damage
 from pivori.cli.options import repository_command
@@ -23,6 +24,7 @@ from pivori.engine.copy import Copy, CopyOutcome, CopyPlan, plan_copy
 from pivori.events import DamageFound, Event
 from pivori.repository import Compression
 from pivori.repository.locks import Lock
+from pivori.settings.credentials import NoPassword, NoSecondPassword
 from pivori.translation import _, ngettext
 
 
@@ -83,7 +85,7 @@ def command(
     second = session.app_for(choices)
     with (
         session.app.open_repository(Access.READ) as (source, _lock),
-        second.open_repository(Access.READ if dry_run else Access.APPEND) as (destination, lock),
+        _opened(second, Access.READ if dry_run else Access.APPEND) as (destination, lock),
     ):
         wanted = named_or_filtered(source, names, filters, on_damage=warn_of_damage(output))
         plan = plan_copy(wanted, destination.snapshots(on_damage=warn_of_damage(output)))
@@ -107,6 +109,17 @@ def command(
     return ERROR if outcome is not None and outcome.failed else DONE
 
 
+@contextmanager
+def _opened(second: App, access: Access) -> Iterator[Opened]:
+    """The second repository; where its password is missing, it is not the first one's that is asked for."""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(second.open_repository(access))
+        except NoPassword as error:
+            raise NoSecondPassword(**error.details) from None
+        yield opened
+
+
 def _before_write(lock: Lock | None) -> Callable[[], None]:
     return (lambda: None) if lock is None else lock.check
 
@@ -120,6 +133,12 @@ def _tell(plan: CopyPlan, outcome: CopyOutcome | None, output: Output) -> None:
             output.result(_("Would copy {snapshot}").format(snapshot=snapshot_title(loaded)))
         copied: list[dict[str, str]] = [{"source_id": loaded.id} for loaded in plan.copy]
         output.record({"message_type": "copy", "dry_run": True, "copied": copied, "skipped": skipped, "failed": []})
+        text = ngettext(
+            "{count} snapshot would be copied, {skipped} there already.",
+            "{count} snapshots would be copied, {skipped} there already.",
+            len(copied),
+        )
+        output.say(text.format(count=show_number(len(copied)), skipped=show_number(len(skipped))))
         return
     output.record({"message_type": "copy", "dry_run": False, "skipped": skipped, **vars(outcome)})
     titles = {loaded.id: snapshot_title(loaded) for loaded in plan.copy}
@@ -138,4 +157,4 @@ def _tell(plan: CopyPlan, outcome: CopyOutcome | None, output: Output) -> None:
         count,
     )
     size, there = show_bytes(outcome.bytes_added), show_number(len(skipped))
-    output.result(text.format(count=show_number(count), size=size, skipped=there))
+    output.say(text.format(count=show_number(count), size=size, skipped=there))

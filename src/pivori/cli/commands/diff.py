@@ -46,13 +46,15 @@ def command(session: Session, before: str, after: str, filters: SnapshotFilters,
             trees.append(find_subtree(repository, snapshot.snapshot.tree, subpath)[0])
             output.detail(snapshot_title(snapshot))
         comparison = Comparison(repository, *trees, metadata=metadata, on_damage=damage.of_path)
+        is_listed = False
         for change in comparison.changes():
             _show_change(change, output)
+            is_listed = True
         statistics = comparison.statistics()
     if output.json:
         output.record(_statistics_record(short_id(loaded[0].id), short_id(loaded[1].id), statistics))
     else:
-        _show_statistics(statistics, output)
+        _show_statistics(statistics, output, is_listed=is_listed)
     return damage.status
 
 
@@ -64,9 +66,15 @@ def _show_change(change: Change, output: Output) -> None:
         output.result(f"{change.modifier:<{_MODIFIER_WIDTH}} {show_path(path)}")
 
 
-def _show_statistics(statistics: Statistics, output: Output) -> None:
+def _show_statistics(statistics: Statistics, output: Output, *, is_listed: bool) -> None:
     added, removed = statistics.added, statistics.removed
-    output.say()
+    if is_listed:
+        output.say()
+    elif added.tree_blobs or removed.tree_blobs:
+        output.say(_("No content changed; --metadata shows what else did."))
+    else:
+        output.say(_("Nothing changed."))
+        return
     output.table(
         ["", _("Added"), _("Removed"), _("Changed")],
         [

@@ -44,14 +44,14 @@ def command(session: Session, snapshot: str, path: bytes, filters: SnapshotFilte
         loaded, subpath = resolve(repository, snapshot, filters, on_damage=damage.of_object)
         top, top_node = find_subtree(repository, loaded.snapshot.tree, subpath)
         if top_node is not None and top_node.type != "dir":
-            _write(export_file(repository, top_node), output)
+            _write(export_file(repository, top_node, subpath), output)
             return damage.status
         tree, node = find_subtree(repository, top, path)
         if node is None or node.type == "dir":
             pieces = _archive(repository, tree, path, node, damage)
             _refuse_terminal(output)
         else:
-            pieces = export_file(repository, node)
+            pieces = export_file(repository, node, subpath + b"/" + path.lstrip(b"/"))
         _write(pieces, output)
     return damage.status
 

@@ -32,10 +32,10 @@ from pivori.cli.snapshot_record import snapshot_record
 from pivori.cli.wording import show_number
 from pivori.clock import Clock
 from pivori.engine.forget import apply_forget, facts
-from pivori.engine.forget_plan import ForgetPlan, GroupKey, GroupPlan, group, parse_grouping, plan_forget, plan_removal
+from pivori.engine.forget_plan import ForgetPlan, GroupPlan, group, parse_grouping, plan_forget, plan_removal
 from pivori.engine.retention import Policy
 from pivori.repository import LoadedSnapshot, Repository
-from pivori.translation import _, ngettext
+from pivori.translation import N_, _, ngettext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,12 +135,12 @@ def _plan(
 def _show(plan: ForgetPlan, output: Output) -> None:
     """The groups as restic shows them: what stays and why, what goes."""
     for each in plan.groups:
-        title = _title(each.key)
-        if title:
-            output.result(_("Snapshots of {group}:").format(group=title))
+        title = each.key.title
+        if title is not None:
+            output.result(fill(N_("Snapshots of {group}:"), {"group": title}))
         rows: list[Sequence[Cell]] = []
         for kept in each.keep:
-            reasons = "; ".join(fill(reason.message, reason.details) for reason in kept.reasons)
+            reasons = _("; ").join(fill(reason.message, reason.details) for reason in kept.reasons)
             rows.append(_row(_("keep"), kept.snapshot.id, kept.snapshot.moment.ns, kept.snapshot.tags, reasons))
         for snapshot in each.remove:
             rows.append(_row(_("remove"), snapshot.id, snapshot.moment.ns, snapshot.tags, ""))
@@ -150,17 +150,6 @@ def _show(plan: ForgetPlan, output: Output) -> None:
 
 def _row(action: str, name: str, moment_ns: int, tags: Sequence[str], reasons: str) -> Sequence[Cell]:
     return [action, short_id(name), show_moment(moment_ns), ", ".join(tags), reasons]
-
-
-def _title(key: GroupKey) -> str:
-    parts = []
-    if key.host:
-        parts.append(_("host {host}").format(host=key.host))
-    if key.paths:
-        parts.append(_("paths {paths}").format(paths=", ".join(key.paths)))
-    if key.tags:
-        parts.append(_("tags {tags}").format(tags=", ".join(key.tags)))
-    return ", ".join(parts)
 
 
 def _conclude(count: int, dry_run: bool, output: Output) -> None:

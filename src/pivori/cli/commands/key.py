@@ -1,7 +1,8 @@
 """``pivori key list|add|remove|passwd``: who can open the repository.
 
 With ``--json``: ``list`` prints one array of objects as restic does (``current``, ``id``, ``userName``, ``hostName``,
-``created``); the others one ``key`` object with ``action`` (``added``, ``removed``, ``changed``) and ``id``.
+``created``); the others one ``key`` object with ``action`` (``added``, ``removed``, ``changed``), ``id``, and after
+``passwd`` ``key_file`` where the generated key file was given the new password.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,14 @@ from pivori.errors import PivoriError
 from pivori.repository import format_time, parse_time
 from pivori.repository.keyring import KeyDescription, add_password, change_password, keys, remove_password
 from pivori.settings import PasswordFrom, Secret
-from pivori.settings.credentials import read_password_file, run_password_command
+from pivori.settings.credentials import (
+    NoNewPassword,
+    NoPassword,
+    fits_key_file,
+    read_password_file,
+    replace_key_file,
+    run_password_command,
+)
 from pivori.translation import _
 
 command = repository_group(
@@ -120,9 +128,11 @@ def remove_command(session: Session, name: str) -> None:
 @new_password_options
 def passwd_command(session: Session, new_password_file: str | None, new_password_command: str | None) -> None:
     """Add, read back, remove the old one."""
-    app = session.app
+    app, source = session.app, session.settings.password
+    key_file = source.path if source.kind is PasswordFrom.KEY_FILE else None
     with app.open_repository(Access.CHANGE, index=False) as (repository, _lock):
         password = _new_password(session, new_password_file, new_password_command)
+        fits = fits_key_file(password)
         identity = app.identity
         name = change_password(
             repository,
@@ -130,12 +140,17 @@ def passwd_command(session: Session, new_password_file: str | None, new_password
             username=identity.username,
             hostname=identity.hostname,
             created=_now(app),
+            # The default repository is opened with what is in its key file: it has to know before the old one goes.
+            before_removal=lambda: replace_key_file(key_file, password) if key_file and fits else None,
         )
-    source = session.settings.password
-    if source.kind is PasswordFrom.KEY_FILE:
+    text = _("The password is changed; the new key is {id}.").format(id=short_id(name))
+    if key_file is not None and fits:
+        note = _("The key file {path} holds the new password; replace the copy of it that you keep elsewhere.")
+        text += "\n" + note.format(path=key_file)
+    _done(session, "changed", name, text, key_file=key_file if fits else None)
+    if key_file is not None and not fits:
         text = _("The key file {path} no longer opens the repository: from now on, give the new password.")
-        session.output.warn(text.format(path=source.path), name="key-file-out-of-date", path=source.path)
-    _done(session, "changed", name, _("The password is changed; the new key is {id}.").format(id=short_id(name)))
+        session.output.warn(text.format(path=key_file), name="key-file-out-of-date", path=key_file)
 
 
 def _new_password(session: Session, file: str | None, program: str | None) -> Secret:
@@ -146,15 +161,19 @@ def _new_password(session: Session, file: str | None, program: str | None) -> Se
         return read_password_file(Path(file))
     if program is not None:
         return run_password_command(program)
-    return session.ask_password(True, session.app.storage().location)
+    try:
+        return session.ask_password(True, session.app.storage().location)
+    except NoPassword as error:
+        raise NoNewPassword(**error.details) from None
 
 
 def _now(app: App) -> str:
     return format_time(app.clock.now_ns())
 
 
-def _done(session: Session, action: str, name: str, text: str) -> None:
-    session.output.record({"message_type": "key", "action": action, "id": name})
+def _done(session: Session, action: str, name: str, text: str, *, key_file: Path | None = None) -> None:
+    record = {"message_type": "key", "action": action, "id": name}
+    session.output.record(record if key_file is None else record | {"key_file": str(key_file)})
     session.output.result(text)
 
 

@@ -27,7 +27,7 @@ from pivori.translation import _, ngettext
         ("pivori mount --tag nightly /mnt/backups", _("only those with a tag")),
     ],
 )
-@click.argument("folder", metavar=_("FOLDER"), type=click.Path(path_type=Path))
+@click.argument("folder", metavar=_("FOLDER"), type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--allow-other", is_flag=True, help=_("Let other users look too, as far as the modes of the files allow.")
 )

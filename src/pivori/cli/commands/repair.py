@@ -80,7 +80,8 @@ def repair_index(session: Session, read_all_packs: bool, dry_run: bool) -> int:
     nothing = _("The index fits the packs; there is nothing to repair.")
     if plan.unreadable:
         nothing = _("The index fits the packs that can be read.")
-    _say_end(plan.is_empty, dry_run, nothing, session.output)
+    done = _("The index is repaired. Now run `pivori verify`.")
+    _say_end(plan.is_empty, dry_run, nothing, done, session.output)
     return DONE
 
 
@@ -111,7 +112,8 @@ def repair_packs(session: Session, names: tuple[str, ...], dry_run: bool) -> int
             repair.apply(plan)
     summary = {"message_type": "summary", "dry_run": dry_run, "salvaged": plan.salvaged, "lost": plan.lost}
     session.output.record(summary)
-    _say_end(not plan.packs, dry_run, _("No pack is damaged."), session.output)
+    done = _("What could be read of the damaged packs is saved. Now run `pivori verify`.")
+    _say_end(not plan.packs, dry_run, _("No pack is damaged."), done, session.output)
     return INCOMPLETE if plan.lost else DONE
 
 
@@ -212,7 +214,8 @@ def _show_snapshots(outcome: SnapshotRepairOutcome, dry_run: bool, output: Outpu
         text = ngettext("{count} broken snapshot goes.", "{count} broken snapshots go.", count)
         output.say(text.format(count=show_number(count)))
     is_empty = not (outcome.snapshots or outcome.unreadable)
-    _say_end(is_empty, dry_run, _("No snapshot needs a repair."), output)
+    done = _("The snapshots are repaired as far as that is possible.")
+    _say_end(is_empty, dry_run, _("No snapshot needs a repair."), done, output)
 
 
 def _show_change(change: Change, output: Output) -> None:
@@ -223,8 +226,10 @@ def _show_change(change: Change, output: Output) -> None:
     output.result(text.format(path=show_path(change.path), new_name=show_path(change.new_name)))
 
 
-def _say_end(is_empty: bool, dry_run: bool, nothing: str, output: Output) -> None:
+def _say_end(is_empty: bool, dry_run: bool, nothing: str, done: str, output: Output) -> None:
     if is_empty:
         output.say(nothing)
     elif dry_run:
         output.say(_("This was a dry run: nothing was changed."))
+    else:
+        output.say(done)

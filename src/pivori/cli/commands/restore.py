@@ -1,10 +1,10 @@
 """``pivori restore``: files back from a snapshot.
 
-With ``--json``: ``status`` lines while it runs, an ``error`` object on standard error for each file that could not be
-restored, and at the end one ``summary`` with the numbers of :class:`RestoreOutcome` and ``total_duration`` (seconds).
-With ``--rebuild`` then one ``rebuild`` object for each thing that was made again, and a ``rebuild_summary``.
-With ``--dry-run`` one ``action`` object for each step (``action``, ``path``, ``size``) and a ``summary`` that counts
-them.
+With ``--json``: ``status`` lines while it runs; a ``warning`` object named ``file-not-restored`` or
+``metadata-not-restored`` on standard error for each file it concerns; at the end one ``summary`` with the numbers of
+:class:`RestoreOutcome` and ``total_duration`` (seconds). With ``--rebuild`` then one ``rebuild``
+object for each thing that was made again, and a ``rebuild_summary``. With ``--dry-run`` one ``action`` object for each
+step (``action``, ``path``, ``size``, ``written``) and a ``summary`` that counts them.
 """
 
 import os
@@ -28,7 +28,15 @@ from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
 from pivori.engine.documents import DOCUMENT_FOLDER, has_documents, read_document
 from pivori.engine.naming import OnDamage
 from pivori.engine.patterns import read_pattern_file
-from pivori.engine.restore import IN_THE_WAY, Action, Restore, RestoreOutcome, RestoreRequest, plan_restore
+from pivori.engine.restore import (
+    IN_THE_WAY,
+    Action,
+    Restore,
+    RestoreOutcome,
+    RestoreRequest,
+    plan_restore,
+    with_expectation,
+)
 from pivori.engine.selection import Selection
 from pivori.engine.smart import Step, documents_of, read_omissions, rebuild_steps
 from pivori.errors import PivoriError
@@ -71,14 +79,28 @@ class Options:
     ],
 )
 @click.argument("snapshot", metavar=_("SNAPSHOT"))
-@click.option("-t", "--target", metavar=_("FOLDER"), help=_("Restore into this folder."))
+@click.option(
+    "-t", "--target", metavar=_("FOLDER"), type=click.Path(file_okay=False), help=_("Restore into this folder.")
+)
 @click.option("--in-place", is_flag=True, help=_("Restore to where the files came from."))
 @click.option(
     "-i", "--include", multiple=True, metavar=_("PATTERN"), help=_("Only what fits; patterns as in .gitignore.")
 )
 @click.option("-e", "--exclude", multiple=True, metavar=_("PATTERN"), help=_("Not what fits."))
-@click.option("--include-file", multiple=True, metavar=_("FILE"), help=_("Read such patterns from a file."))
-@click.option("--exclude-file", multiple=True, metavar=_("FILE"), help=_("Read such patterns from a file."))
+@click.option(
+    "--include-file",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("Read such patterns from a file."),
+)
+@click.option(
+    "--exclude-file",
+    multiple=True,
+    metavar=_("FILE"),
+    type=click.Path(),
+    help=_("Read such patterns from a file."),
+)
 @click.option("--delete", is_flag=True, help=_("Remove what the restored folders hold besides."))
 @click.option("--verify", is_flag=True, help=_("Read everything back and compare it with the snapshot."))
 @click.option(
@@ -103,11 +125,11 @@ def command(session: Session, /, filters: SnapshotFilters, **parameters: object)
             # They belong to the backup; at the root of a machine they would be nobody's.
             request = replace(request, without={DOCUMENT_FOLDER})
         if options.dry_run:
-            counts = _show_plan(repository, request, session.output)
+            counts = _show_plan(repository, request, session.output, in_place=options.in_place)
             if options.rebuild:
                 show_rebuilding(work.steps, request.target, session.output)
             return INCOMPLETE if counts[Action.OBSTRUCTED] else 0
-        outcome = _restore(session, repository, request, loaded.id)
+        outcome = _restore(session, repository, request, loaded, in_place=options.in_place)
     is_whole = not (outcome.failures or outcome.problems)
     if options.rebuild:
         rebuilt = run_rebuilding(work.steps, request.target, work.documents, session.output)
@@ -117,17 +139,22 @@ def command(session: Session, /, filters: SnapshotFilters, **parameters: object)
     return 0 if is_whole else INCOMPLETE
 
 
-def _restore(session: Session, repository: Repository, request: RestoreRequest, snapshot: str) -> RestoreOutcome:
+def _restore(
+    session: Session, repository: Repository, request: RestoreRequest, loaded: LoadedSnapshot, *, in_place: bool
+) -> RestoreOutcome:
     output = session.output
     started = session.clock.monotonic()
+    where = request.target if in_place else None
+    if not output.quiet:
+        request = with_expectation(repository, request, loaded.snapshot.summary)
     with session.progress() as progress:
 
         def emit(event: Event) -> None:
             progress.update(event)
-            _tell_event(event, output)
+            _tell_event(event, output, where)
 
         outcome = Restore(repository, request, emit=emit).run()
-    _tell(outcome, session.clock.monotonic() - started, snapshot, output)
+    _tell(outcome, session.clock.monotonic() - started, loaded.id, output)
     return outcome
 
 
@@ -203,20 +230,25 @@ _ACTIONS = {
     Action.REPLACE: N_("replace"),
     Action.DELETE: N_("delete"),
     Action.OBSTRUCTED: N_("obstructed"),
+    Action.KEEP: N_("keep"),
 }
 
 
-def _show_plan(repository: Repository, request: RestoreRequest, output: Output) -> Counter[Action]:
+def _show_plan(repository: Repository, request: RestoreRequest, output: Output, *, in_place: bool) -> Counter[Action]:
+    where = request.target if in_place else None
     counts: Counter[Action] = Counter()
     size = 0
     widest = max(len(_(word)) for word in _ACTIONS.values())
-    for action, path, length in plan_restore(repository, request):
+    for step in plan_restore(repository, request):
+        action = step.action
         counts[action] += 1
-        size += length
-        output.record({"message_type": "action", "action": action, "path": path, "size": length})
-        output.result(f"{_(_ACTIONS[action]):<{widest}}  {show_path(path)}")
+        size += step.written
+        output.record({"message_type": "action", **step._asdict()})
+        if action is not Action.KEEP or output.verbose:
+            text = f"{_(_ACTIONS[action]):<{widest}}  {_shown(step.path, where)}"
+            output.result(text)
         if action is Action.OBSTRUCTED:
-            _tell_event(FileNotRestored(path=path, reason=IN_THE_WAY), output)
+            _tell_event(FileNotRestored(path=step.path, reason=IN_THE_WAY), output, where)
     output.record(
         {
             "message_type": "summary",
@@ -227,18 +259,27 @@ def _show_plan(repository: Repository, request: RestoreRequest, output: Output) 
     )
     parts = [f"{_(_ACTIONS[kind])} {show_number(counts[kind])}" for kind in Action if counts[kind]]
     output.say(
-        _("This was a rehearsal: {parts}; {size} in files.").format(parts=", ".join(parts), size=show_bytes(size))
+        _("This was a rehearsal: {parts}; {size} to be written.").format(
+            parts=", ".join(parts) or _("nothing to do"), size=show_bytes(size)
+        )
     )
     return counts
 
 
-def _tell_event(event: Event, output: Output) -> None:
+def _shown(path: bytes, where: Path | None) -> str:
+    """A path as people see it: below the target, or from the top when files go back to where they came from."""
+    return show_path(path if where is None else os.fsencode(where / os.fsdecode(path)))
+
+
+def _tell_event(event: Event, output: Output, where: Path | None) -> None:
+    if not isinstance(event, FileNotRestored | MetadataNotRestored):
+        return
+    facts = {"path": event.path, "reason": event.reason}
+    shown = {"path": _shown(event.path, where), "reason": event.reason}
     if isinstance(event, FileNotRestored):
-        facts = {"path": event.path, "reason": event.reason}
-        output.warn(fill(N_("{path} was not restored: {reason}."), facts), name="file-not-restored", **facts)
-    elif isinstance(event, MetadataNotRestored):
-        facts = {"path": event.path, "reason": event.reason}
-        text = fill(N_("{path} was restored, but not its metadata: {reason}."), facts)
+        output.warn(fill(N_("{path} was not restored: {reason}."), shown), name="file-not-restored", **facts)
+    else:
+        text = fill(N_("{path} was restored, but not its metadata: {reason}."), shown)
         output.warn(text, name="metadata-not-restored", **facts)
 
 
@@ -259,7 +300,7 @@ def _tell(outcome: RestoreOutcome, seconds: float, snapshot: str, output: Output
         "Restored {count} files of snapshot {id} in {duration}; {written} written, {kept} were in place.",
         outcome.files,
     )
-    output.result(
+    output.say(
         text.format(
             count=show_number(outcome.files),
             id=snapshot[:8],

@@ -41,4 +41,4 @@ def command(session: Session, everything: bool) -> None:
             count = remove_stale(repository.objects, witness=app.witness(repository), clock=app.clock)
     session.output.record({"message_type": "unlock", "removed": count})
     text = ngettext("{count} lock removed.", "{count} locks removed.", count)
-    session.output.result(text.format(count=show_number(count)))
+    session.output.say(text.format(count=show_number(count)))

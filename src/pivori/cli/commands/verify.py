@@ -141,7 +141,7 @@ def _conclude(outcome: VerifyOutcome, request: VerifyRequest, seconds: float, ou
             "packs_read": outcome.packs_read,
             "bytes_read": outcome.bytes_read,
             "first_look": outcome.is_first_look,
-            "total_duration": seconds,
+            "total_duration": round(seconds, 3),
         }
     )
     text = _("Checked in {duration}. Snapshots: {snapshots}; folders: {trees}; blobs: {blobs}; packs: {packs}.")
@@ -162,7 +162,7 @@ def _conclude(outcome: VerifyOutcome, request: VerifyRequest, seconds: float, ou
     if not damage:
         output.say(_("No damage was found."))
         return
-    text = ngettext("{count} damage was found.", "{count} damages were found.", len(damage))
+    text = ngettext("{count} problem was found.", "{count} problems were found.", len(damage))
     output.result(text.format(count=show_number(len(damage))))
     for advice in _advice(outcome):
         output.say(advice)

@@ -1,11 +1,14 @@
 """How much there is to back up, for the progress display: counted beside the work, or taken from the last backup."""
 
 import os
+import stat
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Self
 
 from pivori.engine.backup.walk import Exclusion
+from pivori.host import same_device
 from pivori.repository import Summary
 
 
@@ -27,10 +30,11 @@ class Estimate:
 class CountingEstimate(Estimate):
     """Counts in a thread of its own while the backup runs; the context ends it."""
 
-    def __init__(self, sources: Sequence[bytes], exclusion: Exclusion | None) -> None:
+    def __init__(self, sources: Sequence[bytes], exclusion: Exclusion | None, *, one_file_system: bool) -> None:
         super().__init__()
         self._sources = sources
         self._exclusion = exclusion
+        self._one_file_system = one_file_system
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._count, name="pivori-estimate", daemon=True)
 
@@ -44,25 +48,38 @@ class CountingEstimate(Estimate):
 
     def _count(self) -> None:
         files = size = 0
-        waiting = list(self._sources)
+        waiting: list[tuple[bytes, int]] = []
+        for source in self._sources:
+            with suppress(OSError):  # the backup itself reports what cannot be read
+                status = os.lstat(source)
+                if stat.S_ISDIR(status.st_mode):
+                    waiting.append((source, status.st_dev))
+                elif stat.S_ISREG(status.st_mode):
+                    files, size = files + 1, size + status.st_size
         while waiting and not self._stopped.is_set():
-            path = waiting.pop()
-            try:
-                if not os.path.isdir(path):
-                    files, size = files + 1, size + os.lstat(path).st_size
-                    continue
-                with os.scandir(path) as entries:
-                    for entry in entries:
-                        is_directory = entry.is_dir(follow_symlinks=False)
-                        if self._exclusion is not None and self._exclusion.leaves_out(
-                            entry.path, entry.name, is_directory
-                        ):
-                            continue
-                        if is_directory:
-                            waiting.append(entry.path)
-                        elif entry.is_file(follow_symlinks=False):
-                            files, size = files + 1, size + entry.stat(follow_symlinks=False).st_size
-            except OSError:
-                continue  # the backup itself reports what cannot be read
+            path, device = waiting.pop()
+            with suppress(OSError):
+                for entry in self._entries(path):
+                    if entry.is_dir(follow_symlinks=False):
+                        if not self._one_file_system or same_device(entry, device):
+                            waiting.append((entry.path, device))
+                    elif entry.is_file(follow_symlinks=False):
+                        files, size = files + 1, size + entry.stat(follow_symlinks=False).st_size
         if not self._stopped.is_set():
             self.files, self.bytes = files, size
+
+    def _entries(self, path: bytes) -> "list[os.DirEntry[bytes]]":
+        """What is in a directory and not left out. Raises OSError."""
+        with os.scandir(path) as listing:
+            entries = list(listing)
+        exclusion = self._exclusion
+        if exclusion is None:
+            return entries
+        marker = exclusion.marker_in(path, {entry.name for entry in entries})
+        if marker is not None:
+            return [entry for entry in entries if entry.name == marker]
+        return [
+            entry
+            for entry in entries
+            if not exclusion.leaves_out(entry.path, entry.name, entry.is_dir(follow_symlinks=False))
+        ]

@@ -12,10 +12,11 @@ from pivori.clock import Clock
 from pivori.engine.backup.reading import BlobGroup
 from pivori.engine.backup.request import BackupOutcome, BackupRequest, snapshot_of
 from pivori.errors import PivoriError
-from pivori.events import Event, Progress
+from pivori.events import DamageFound, Event, Progress, Unit
 from pivori.host import StreamingProcess, group_name, user_name
 from pivori.repository import (
     Intake,
+    LoadedSnapshot,
     Repository,
     Summary,
     WriterSettings,
@@ -23,6 +24,7 @@ from pivori.repository import (
     encode_node,
     format_time,
     node_from_stat,
+    raw_name,
 )
 from pivori.storage import DiscardingStorage
 from pivori.translation import N_
@@ -56,7 +58,10 @@ def backup_stream(
     emit: Callable[[Event], None],
     before_write: Callable[[], None] = lambda: None,
 ) -> BackupOutcome:
-    """Store what ``process`` prints under the one path of ``request.sources``. Raises CommandFailed, EmptyStream."""
+    """Store what ``process`` prints under the one path of ``request.sources``. Raises CommandFailed, EmptyStream.
+
+    It is unchanged when its content is that of the same path in the parent snapshot: it has no times to go by.
+    """
     started = clock.now_ns()
     storage = DiscardingStorage(repository.storage) if request.dry_run else repository.storage
     settings = WriterSettings(
@@ -72,13 +77,21 @@ def backup_stream(
         raise CommandFailed(status=status)
     if not size:
         raise EmptyStream
-    tree = _trees(request.sources[0], request, content, size, intake)
+    parent = request.parent
+    previous = _previous_content(repository, parent, request.sources[0], emit) if parent is not None else None
+    is_skipped = request.skip_if_unchanged and previous == content
+    if parent is not None and is_skipped:
+        tree = parent.snapshot.tree
+    else:
+        tree = _trees(request.sources[0], request, content, size, intake)
     before_write()
     intake.flush()
     summary = Summary(
         backup_start=format_time(started),
         backup_end=format_time(clock.now_ns()),
-        files_new=1,
+        files_new=int(previous is None),
+        files_changed=int(previous not in (None, content)),
+        files_unmodified=int(previous == content),
         data_blobs=intake.new_data_blobs,
         tree_blobs=intake.new_tree_blobs,
         data_added=intake.new_bytes,
@@ -87,10 +100,35 @@ def backup_stream(
         total_bytes_processed=size,
     )
     snapshot_id = None
-    if not request.dry_run:
+    if not request.dry_run and not is_skipped:
         before_write()
         snapshot_id = repository.save_snapshot(snapshot_of(request, tree, summary))
-    return BackupOutcome(snapshot_id=snapshot_id, tree=tree, parent=None, summary=summary, failures=0, skipped=False)
+    return BackupOutcome(
+        snapshot_id=snapshot_id,
+        tree=tree,
+        parent=parent.id if parent is not None else None,
+        summary=summary,
+        failures=0,
+        skipped=is_skipped,
+    )
+
+
+def _previous_content(
+    repository: Repository, parent: LoadedSnapshot, path: bytes, emit: Callable[[Event], None]
+) -> list[str] | None:
+    """The blobs of the file at ``path`` in the parent snapshot; None when it has no such file."""
+    tree: str | None = parent.snapshot.tree
+    content = None
+    try:
+        for name in path.strip(b"/").split(b"/"):
+            node = next((item for item in repository.read_tree(tree or "") if raw_name(item) == name), None)
+            if node is None:
+                return None
+            tree, content = node.subtree, node.content
+    except PivoriError as error:
+        emit(DamageFound(error=error))
+        return None
+    return list(content) if content is not None else None
 
 
 def _store(intake: Intake, process: StreamingProcess, emit: Callable[[Event], None]) -> tuple[list[str], int]:
@@ -100,7 +138,7 @@ def _store(intake: Intake, process: StreamingProcess, emit: Callable[[Event], No
     for chunk in intake.writer.cut(lambda view: process.stdout.readinto(view) or 0):
         content.append(group.add(chunk).hex())
         size += len(chunk)
-        emit(Progress(files_done=0, bytes_done=size))
+        emit(Progress(bytes_done=size, unit=Unit.NOTHING))
     group.offer()
     group.settle()
     return content, size

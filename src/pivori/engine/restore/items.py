@@ -152,39 +152,51 @@ def walk_items(
 ) -> Iterator[Item]:
     """Every wanted item below ``tree``, directories before what is in them. Paths are relative to the target.
 
-    ``on_damage`` hears of trees that cannot be read; the rest goes on.
+    A directory that is not wanted itself is only named when something in it is. ``on_damage`` hears of trees that
+    cannot be read; the rest goes on.
     """
-    nodes = repository.read_tree(tree)
-    stack = [_Level(zip(map(raw_name, nodes), nodes, strict=True), None, b"", scope.start)]
+    held: list[DirectoryItem] = []
+    named = ((raw_name(node), node) for node in repository.read_tree(tree))
+    stack = [_Level((each for each in named if each[0] not in scope.without), None, b"", scope.start)]
     while stack:
         level = stack[-1]
         entry = next(level.nodes, None)
         if entry is None:
             stack.pop()
-            if level.item is not None:
+            if held:
+                held.pop()  # what is held back are the innermost directories, and nothing was found in this one
+            elif level.item is not None:
                 yield LeaveItem(level.item)
             continue
         name, node = entry
-        if name in scope.without and len(stack) == 1:
-            continue
         path = level.path + b"/" + name if level.path else name
         shown = (*level.shown, name)
         selected, inside = scope.decide(shown, node.type == "dir")
         if node.type != "dir":
             if selected:
+                yield from held
+                held.clear()
                 yield _item(node, path)
         elif selected or inside:
             try:
-                demand_reachable(len(stack), path)
-                nodes = repository.read_tree(node.subtree or "")
+                nodes = _nodes_in(repository, node, path, len(stack))
             except PivoriError as error:
                 on_damage(path, error)
                 continue
             whole = selected and not scope.is_on_the_way(shown)
             names = list(map(raw_name, nodes))
             item = DirectoryItem(path, metadata_of(node), frozenset(names), shown, whole)
-            yield item
+            held.append(item)
+            if selected:
+                yield from held
+                held.clear()
             stack.append(_Level(zip(names, nodes, strict=True), item, path, shown))
+
+
+def _nodes_in(repository: Repository, node: Node, path: bytes, levels: int) -> list[Node]:
+    """What is in a directory. Raises NestedTooDeeply, and what reading a tree raises."""
+    demand_reachable(levels, path)
+    return repository.read_tree(node.subtree or "")
 
 
 def _item(node: Node, path: bytes) -> FileItem | OtherItem:

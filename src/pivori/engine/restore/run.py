@@ -23,13 +23,13 @@ from pivori.engine.restore.deletion import (
 from pivori.engine.restore.flight import Flight, Pending
 from pivori.engine.restore.items import DirectoryItem, FileItem, Item, LeaveItem, LinkKey, Metadata, OtherItem
 from pivori.engine.restore.jobs import Crew
-from pivori.engine.restore.request import RestoreRequest, items_of
+from pivori.engine.restore.request import RestoreRequest, items_of, open_target
 from pivori.engine.restore.unfinished import remove_leftovers_at_top, remove_unfinished
 from pivori.engine.restore.window import OpenFile, Window, WindowPlan, compare_jobs, plan_window
 from pivori.engine.restore.writing import CompareResult, Manner, WriteResult, file_problem, reason_of
 from pivori.errors import PivoriError
 from pivori.events import Event, FileNotRestored, MetadataNotRestored, Progress
-from pivori.host import Problem, TargetTree
+from pivori.host import Problem
 from pivori.repository import BlobId, BlobKind, Repository
 from pivori.translation import N_
 
@@ -68,15 +68,16 @@ class Restore:
         self._new: set[bytes] = set()
         self._not_restored: set[bytes] = set()
         self._at = b""
+        self._files_ahead = self._bytes_ahead = self._bytes_linked = 0
         self.outcome = RestoreOutcome()
 
     def run(self) -> RestoreOutcome:
-        """Restore. Raises PathNotInSnapshot, DeletionRefused, UnsafePath, OSError on the target itself, WorkerDied."""
+        """Restore. Raises PathNotInSnapshot, DeletionRefused, TargetUnusable, UnsafePath, WorkerDied."""
         request = self._request
         if request.delete:
             check_deletion(self._repository, request)
         with ExitStack() as stack:
-            self._target = stack.enter_context(TargetTree(request.target, owners_by_name=request.owners_by_name))
+            self._target = stack.enter_context(open_target(request))
             stack.push(self._tidy_up)
             manner = Manner(sparse=request.sparse, replace=request.delete)
             self._crew = Crew(stack, self._repository, self._target, request.workers, manner)
@@ -206,6 +207,8 @@ class Restore:
         plan = flight.plan = plan_window(flight.window, in_place, self._repository.index, self._begin_file)
         self.outcome.files_in_place += plan.files_in_place
         self.outcome.bytes_in_place += plan.bytes_in_place
+        self._bytes_ahead = 0
+        self._files_ahead = sum(not file.missing for file in plan.open_files.values())
         for item in plan.lacking:
             self._failed(item.path, N_("the repository lacks a blob of it"))
         self._crew.start(plan.jobs)
@@ -224,18 +227,29 @@ class Restore:
         while self._crew.is_busy:
             for result in self._crew.results(patiently=True):
                 self._take_result(flight.plan, result)
+        self._files_ahead = 0
         for file in flight.plan.open_files.values():
             if file.partial is None:
                 self._finish_in_place(file)
         self._finish_pending(flight.pending)
+        self._report(b"")
         if self._request.verify:
             self._verify(flight.window)
         self._flight = None
 
     def _compare(self, window: Window) -> dict[int, bytes]:
         """For each existing file of the window by number: which blobs are in place."""
-        results = self._crew.do(compare_jobs(window, self._repository.index))
-        return {result.number: result.in_place for result in results if isinstance(result, CompareResult)}
+        jobs = list(compare_jobs(window, self._repository.index))
+        found: dict[int, bytes] = {}
+        for result in self._crew.do(jobs):
+            if isinstance(result, CompareResult):
+                found[result.number] = result.in_place
+                job = jobs[result.number]
+                lengths = zip(job.blobs, result.in_place, strict=True)
+                self._bytes_ahead += sum(length for (_, length), in_place in lengths if in_place)
+                self._files_ahead += 0 not in result.in_place
+                self._report(job.path)
+        return found
 
     def _begin_file(self, item: FileItem, size: int) -> bytes | None:
         try:
@@ -313,6 +327,7 @@ class Restore:
                 self._target.make_hard_link(first, item.path, replace=self._request.delete)
                 self.outcome.files += isinstance(item, FileItem)
                 self.outcome.others += isinstance(item, OtherItem)
+                self._bytes_linked += item.size if isinstance(item, FileItem) else 0
             except OSError as error:
                 self._failed(item.path, reason_of(error))
         for directory in pending.directories:
@@ -361,12 +376,13 @@ class Restore:
         self._failed(path, str(error))
 
     def _report(self, current: bytes) -> None:
+        """Say how far it has come. Ahead of the outcome are files whose content is there, but not their metadata."""
         outcome, request = self.outcome, self._request
         self._emit(
             Progress(
-                files_done=outcome.files,
+                files_done=outcome.files + self._files_ahead,
                 files_total=request.expected_files,
-                bytes_done=outcome.bytes_written + outcome.bytes_in_place,
+                bytes_done=outcome.bytes_written + outcome.bytes_in_place + self._bytes_ahead + self._bytes_linked,
                 bytes_total=request.expected_bytes,
                 errors=outcome.failures,
                 current=current,

@@ -135,7 +135,7 @@ class FileWriter:
     def do(self, job: Job) -> Result:
         """Carry out a job. What goes wrong is in the result."""
         if isinstance(job, CompareJob):
-            return self._compare(job)
+            return self.compare(job)
         return self._copy(job) if isinstance(job, CopyJob) else self._write(job)
 
     def _write(self, job: WriteJob) -> WriteResult:
@@ -185,7 +185,7 @@ class FileWriter:
             self._close()
         return result
 
-    def _compare(self, job: CompareJob) -> CompareResult:
+    def compare(self, job: CompareJob) -> CompareResult:
         """Find out which blobs of an existing file are in place."""
         in_place = bytearray(len(job.blobs))
         with suppress(OSError):
