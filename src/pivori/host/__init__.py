@@ -4,6 +4,7 @@
 to other programs.
 """
 
+from pivori.host.command_line import run_command_line
 from pivori.host.directories import UnsafePath
 from pivori.host.extended_attributes import read_attributes, write_attributes
 from pivori.host.memory import collect_rarely, forbid_core_dumps, keep_large_buffers
@@ -19,7 +20,6 @@ from pivori.host.process import (
     capture_first_line,
     capture_output,
     is_alive,
-    run_command_line,
     run_to_end,
     run_to_stream,
 )

@@ -1,7 +1,4 @@
-"""Other programs, and this process among them. The only module that starts programs.
-
-Never through a shell, but for the command lines that the user wrote for one (:func:`run_command_line`).
-"""
+"""Other programs, and this process among them. The only module that starts programs; never through a shell."""
 
 import contextlib
 import errno
@@ -11,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -278,27 +274,6 @@ def run_to_end(
     finally:
         _kill_group(process)
     return status, _as_text(tail)
-
-
-def run_command_line(line: str, *, directory: bytes) -> tuple[int, str]:
-    """Run a line that a person wrote for the shell: its exit status, and the end of what it printed.
-
-    What it leaves running in the background is not waited for. Raises CommandNotStarted.
-    """
-    # Into a file: a service that was started would hold a pipe open for ever.
-    with tempfile.TemporaryFile() as said:
-        try:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", line], stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=directory
-            )
-        except OSError as error:
-            raise CommandNotStarted(command=line, reason=error.strerror or str(error)) from None
-        try:
-            status = process.wait()
-        finally:
-            _end(process)
-        said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
-        return status, _as_text(said.read())
 
 
 def _start_apart(

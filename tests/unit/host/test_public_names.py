@@ -24,6 +24,7 @@ NAMES = {
     "keep_large_buffers",
     "read_attributes",
     "read_directory",
+    "run_command_line",
     "run_to_end",
     "run_to_stream",
     "same_device",
