@@ -16,7 +16,7 @@ import msgspec
 
 from pivori.entries import Entry, EntryKind
 from pivori.errors import PivoriError
-from pivori.translation import N_
+from pivori.translation import N_, Phrase
 
 FOLDER: Final = b".pivori"
 MANIFEST_NAME: Final = FOLDER + b"/manifest.json"
@@ -169,7 +169,9 @@ def decode(content: bytes, *, archive: str) -> Manifest:
     try:
         document = msgspec.json.decode(content, type=_Document)
         if document.format != FORMAT:
-            raise ManifestDamaged(archive=archive, reason=f"format {document.format}")
+            raise ManifestDamaged(
+                archive=archive, reason=Phrase(N_("its format {number} is not known here"), number=document.format)
+            )
         entries = [_entry(record) for record in document.entries]
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise ManifestDamaged(archive=archive, reason=str(error)) from None

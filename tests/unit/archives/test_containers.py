@@ -216,12 +216,18 @@ def test_any_names_modes_and_times(files: dict[bytes, tuple[bytes, int, int, boo
 # What is no archive
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"x", b"PK\x03\x04", b"PK\x05\x06" + bytes(10), b"text\n" * 1000, bytes(2000)]
-)
+@pytest.mark.parametrize("content", [b"", b"x", b"text\n" * 1000, bytes(2000)])
 def test_no_archive(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(NotAnArchive) as error:
+        open_container(tmp_path / "file")
+    assert str(tmp_path / "file") in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04", b"PK\x05\x06" + bytes(10), b"7z\xbc\xaf\x27\x1c"])
+def test_the_beginning_of_one(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(ArchiveDamaged) as error:
         open_container(tmp_path / "file")
     assert str(tmp_path / "file") in str(error.value)
 
