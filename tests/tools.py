@@ -18,7 +18,18 @@ from pathlib import Path
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 COMPLETE = TOOLS / "complete"
 SUITES = ("bookworm", "trixie", "sid")  # restic 0.14, 0.18 and the newest
-PACKAGE_OF = {"fusermount3": "fuse3", "setfattr": "attr", "setfacl": "acl"}
+PACKAGE_OF = {
+    "fusermount3": "fuse3",
+    "setfattr": "attr",
+    "setfacl": "acl",
+    "7zz": "7zip",
+    "age": "age",
+    "gpg": "gpg",
+    "tmux": "tmux",
+    "unzip": "unzip",
+    "zip": "zip",
+    "zstd": "zstd",
+}
 KEYRINGS = Path("/usr/share/keyrings")
 FALLBACK_MIRROR = "http://deb.debian.org/debian"
 DEBIAN_ARCHIVE = re.compile(r"/debian/?$|/debian\.list$|/archive/debian/")

@@ -66,6 +66,7 @@ class Output:
         self.is_dumb = is_dumb
         self._columns = columns
         self._above: Callable[[str], None] | None = None
+        self._listener: Callable[[str], None] | None = None
         for stream in (stdout, stderr):
             if isinstance(stream, io.TextIOWrapper):
                 # A name outside the terminal's encoding is shown with escapes instead of ending the program.
@@ -157,6 +158,15 @@ class Output:
         """While a progress bar is on the terminal, lines for the terminal go through ``write``, which keeps it last."""
         self._above = write
 
+    def ask(self, question: str) -> None:
+        """A question whose answer is typed behind it, on standard output; also with ``--quiet``."""
+        self.stdout.write(f"{safe_text(question)} ")
+        self.flush()
+
+    def copy_to(self, listener: Callable[[str], None] | None) -> None:
+        """Let somebody else hear all that is written but the bytes of :meth:`binary`: a log. None ends it."""
+        self._listener = listener
+
     @property
     def stdout_is_terminal(self) -> bool:
         """Whether standard output is a terminal."""
@@ -178,6 +188,8 @@ class Output:
         return _USUAL_WIDTH
 
     def _write(self, text: str) -> None:
+        if self._listener is not None:
+            self._listener(text)
         if self._above is not None and self.stdout_is_terminal:
             self._above(text)
             return
@@ -189,6 +201,8 @@ class Output:
             raise OutputFailed(reason=error.strerror or str(error)) from None
 
     def _complain(self, text: str, color: str) -> None:
+        if self._listener is not None:
+            self._listener(text)
         if color and self.color and self.stderr_is_terminal:
             text = f"{color}{text}{_PLAIN}"
         # Nobody can be told that standard error is closed; the exit status still says what happened.
