@@ -99,12 +99,17 @@ class Output:
         if self.json:
             return
         cells = [[show_cell(cell) for cell in row] for row in rows]
+        names = [safe_cell(header) for header in headers]
         width = self.width if self.stdout_is_terminal else None
-        lines = table.lay_out([safe_cell(header) for header in headers], cells, right=right, width=width)
+        lines = table.lay_out(names, cells, right=right, width=width)
+        if self._listener is not None:
+            # Neither folded nor in bold: it is no terminal.
+            for line in table.lay_out(names, cells, right=right):
+                self._listener(line)
         if self.color and self.stdout_is_terminal:
             lines[0] = f"{_BOLD}{lines[0]}{_PLAIN}"
         for line in lines:
-            self._write(line)
+            self._put(line)
 
     def record(self, value: object, *, flush: bool = False) -> None:
         """What the command was asked for, as one line of JSON. :mod:`pivori.cli.record` says how values are written."""
@@ -190,6 +195,9 @@ class Output:
     def _write(self, text: str) -> None:
         if self._listener is not None:
             self._listener(text)
+        self._put(text)
+
+    def _put(self, text: str) -> None:
         if self._above is not None and self.stdout_is_terminal:
             self._above(text)
             return

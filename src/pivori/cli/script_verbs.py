@@ -32,7 +32,9 @@ class Places:
     def find(self, name: str) -> str:
         """The archive that a name means: a file seen from here, else one among the archives."""
         elsewhere = self.archives / name
-        return str(elsewhere) if not os.path.lexists(name) and os.path.lexists(elsewhere) else name
+        if not os.path.lexists(name) and os.path.lexists(elsewhere):
+            return str(elsewhere)
+        return f"./{name}" if name.startswith("-") else name
 
 
 def places_of(session: Session, project: str | None = None, archives: str | None = None) -> Places:
@@ -73,24 +75,24 @@ class Verb:
 def create_line(strategy: str, places: Places, options: Sequence[str] = ()) -> list[str]:
     """The command line that makes an archive of the project."""
     where = ["--directory", str(places.archives)]
-    return ["archive", "create", "--strategy", strategy, *where, *options, "--", str(places.project)]
+    return ["archive", "create", "--strategy", strategy, *where, *options, str(places.project)]
 
 
 def restore_line(file: str, places: Places, options: Sequence[str] = ()) -> list[str]:
     """The command line that restores the project in its place from an archive, after asking."""
     where = ["--target", str(places.project), "--replace"]
-    return ["archive", "restore", "--ask", *where, *options, "--", places.find(file)]
+    return ["archive", "restore", "--ask", *where, *options, places.find(file)]
 
 
 def list_line(places: Places) -> list[str]:
     """The command line that lists the archives."""
-    return ["archive", "list", "--", str(places.archives)]
+    return ["archive", "list", str(places.archives)]
 
 
 def verify_line(files: Sequence[str], places: Places, options: Sequence[str] = ()) -> list[str]:
     """The command line that verifies archives; without one, the newest."""
     where = ["--directory", str(places.archives)]
-    return ["archive", "verify", *where, *options, "--", *map(places.find, files)]
+    return ["archive", "verify", *where, *options, *map(places.find, files)]
 
 
 def prune_line(days: str, places: Places, options: Sequence[str] = ()) -> list[str]:

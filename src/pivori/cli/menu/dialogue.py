@@ -94,7 +94,9 @@ class Dialogue:
 
     def _act(self, deed: Deed, runs: Sequence[Run]) -> None:
         """Do what was chosen. Raises EOFError and KeyboardInterrupt for who leaves a question."""
-        if deed in STRATEGIES:
+        if deed in (Deed.LIST, Deed.CLEAN) and not self._places.archives.exists():
+            self._output.result(_("There is no archive in {directory}.").format(directory=self._places.archives))
+        elif deed in STRATEGIES:
             self._run(deed, create_line(STRATEGIES[deed].value, self._places))
         elif deed is Deed.RESTORE:
             self._restore(runs)
