@@ -92,7 +92,7 @@ def test_what_gpg_sealed_is_opened(tmp_path: Path, gpg_home: Path, armor: list[s
 
 
 def test_age_opens_what_was_sealed_and_the_writer_cannot(tmp_path: Path, identity: Path) -> None:
-    path = write(tmp_path / "a.zip.age", age_seal([recipient_of(identity)]))
+    path = write(tmp_path / "a.zip.age", age_seal([recipient_of(identity)])[0])
     assert envelope_of(path) is Envelope.AGE
     assert subprocess.run(["age", "-d", "-i", identity, path], check=True, capture_output=True).stdout == CONTENT
     assert read(path, identities=[identity]) == CONTENT
@@ -109,7 +109,7 @@ def test_what_age_sealed_is_opened(tmp_path: Path, identity: Path) -> None:
 def test_ssh_keys_are_recipients_too(tmp_path: Path) -> None:
     key = tmp_path / "id"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    path = write(tmp_path / "a.age", age_seal([key.with_suffix(".pub").read_text().strip()]))
+    path = write(tmp_path / "a.age", age_seal([key.with_suffix(".pub").read_text().strip()])[0])
     assert read(path, identities=[key]) == CONTENT
 
 
@@ -120,7 +120,7 @@ def test_several_recipients_from_a_file(tmp_path: Path, identity: Path) -> None:
     listing.write_text(f"# the team\n{recipient_of(identity)}\n\n{recipient_of(other)}\n")
     recipients = read_recipients([str(listing)])
     assert recipients == [recipient_of(identity), recipient_of(other)]
-    path = write(tmp_path / "a.age", age_seal(recipients))
+    path = write(tmp_path / "a.age", age_seal(recipients)[0])
     assert read(path, identities=[other]) == read(path, identities=[identity]) == CONTENT
 
 
@@ -140,13 +140,13 @@ def test_wrong_passwords_and_keys(tmp_path: Path, identity: Path) -> None:
     other = tmp_path / "other.txt"
     subprocess.run(["age-keygen", "-o", other], check=True, capture_output=True)
     with pytest.raises(WrongArchivePassword):
-        read(write(tmp_path / "a.age", age_seal([recipient_of(identity)])), identities=[other])
+        read(write(tmp_path / "a.age", age_seal([recipient_of(identity)])[0]), identities=[other])
 
 
 @pytest.mark.parametrize("kind", list(Envelope))
 @pytest.mark.parametrize("damage", ["cut", "cut short", "flipped", "flipped at the end"])
 def test_damage_is_found(tmp_path: Path, identity: Path, kind: Envelope, damage: str) -> None:
-    seal = gpg_seal(PASSWORD) if kind is Envelope.GPG else age_seal([recipient_of(identity)])
+    seal = gpg_seal(PASSWORD) if kind is Envelope.GPG else age_seal([recipient_of(identity)])[0]
     whole = bytearray(write(tmp_path / "a", seal).read_bytes())
     if damage == "cut":
         del whole[len(whole) // 2 :]
@@ -207,7 +207,7 @@ def test_a_machine_without_gpg(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_full_disks_are_system_errors(identity: Path) -> None:
     with pytest.raises((OSError, SealingFailed)):
-        write(Path("/dev/full"), age_seal([recipient_of(identity)]))
+        write(Path("/dev/full"), age_seal([recipient_of(identity)])[0])
     with pytest.raises((OSError, SealingFailed)):
         write(Path("/dev/full"), gpg_seal(PASSWORD))
 

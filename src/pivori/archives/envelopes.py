@@ -218,10 +218,17 @@ def gpg_seal(password: str) -> Callable[[BinaryIO], BinaryIO]:
     return lambda out: _GpgWriter(out, password)  # type: ignore[return-value]  # a raw stream is enough of one
 
 
-def age_seal(recipients: Sequence[str]) -> Callable[[BinaryIO], BinaryIO]:
-    """What puts an age envelope around a stream. Raises BadRecipient."""
-    parsed = [_recipient(each) for each in recipients]
-    return lambda out: _AgeWriter(out, parsed)  # type: ignore[return-value]  # a raw stream is enough of one
+def age_seal(recipients: Sequence[str]) -> tuple[Callable[[BinaryIO], BinaryIO], Any]:
+    """What puts an age envelope around a stream, and an identity that opens it as long as this process lives.
+
+    With the identity, which is nowhere but in memory, a new archive is read back and compared before it gets its name;
+    then nobody but the recipients can open it. Raises BadRecipient.
+    """
+    import pyrage  # loaded here: few archives are for recipients
+
+    own = pyrage.x25519.Identity.generate()
+    parsed = [*(_recipient(each) for each in recipients), own.to_public()]
+    return lambda out: _AgeWriter(out, parsed), own  # type: ignore[return-value]  # a raw stream is enough of one
 
 
 def read_recipients(given: Sequence[str]) -> list[str]:
@@ -255,11 +262,14 @@ def _recipient(text: str) -> Any:
 
 
 @contextmanager
-def unsealed(path: Path, *, password: Callable[[str], str | None], identities: Sequence[Path] = ()) -> Iterator[Path]:
+def unsealed(
+    path: Path, *, password: Callable[[str], str | None], identities: Sequence[Path] = (), own: Any = None
+) -> Iterator[Path]:
     """The path of the container inside an envelope; the archive itself when it has none.
 
-    ``password`` is called with the archive's name when one is needed. Raises PasswordNeeded, WrongArchivePassword,
-    ArchiveDamaged, NotAnArchive, BadIdentity, GpgMissing, OSError.
+    ``identities`` are files with those of age, ``own`` is one from :func:`age_seal`. ``password`` is called with the
+    archive's name when one is needed. Raises PasswordNeeded, WrongArchivePassword, ArchiveDamaged, NotAnArchive,
+    BadIdentity, GpgMissing, OSError.
     """
     envelope = envelope_of(path)
     if envelope is None:
@@ -269,7 +279,8 @@ def unsealed(path: Path, *, password: Callable[[str], str | None], identities: S
         if envelope is Envelope.GPG:
             _open_gpg(path, plain, password)
         else:
-            _open_age(path, plain, identities)
+            keys = [key for identity in identities for key in _identities(identity)]
+            _open_age(path, plain, keys if own is None else [*keys, own])
         plain.flush()
         # The other processes of this program find it too: it has no name anywhere else.
         yield Path(f"/proc/{os.getpid()}/fd/{plain.fileno()}")
@@ -309,16 +320,15 @@ def _open_gpg(path: Path, plain: BinaryIO, password: Callable[[str], str | None]
         raise ArchiveDamaged(archive=archive, reason=N_("its envelope was changed, or ends early"))
 
 
-def _open_age(path: Path, plain: BinaryIO, identities: Sequence[Path]) -> None:
+def _open_age(path: Path, plain: BinaryIO, keys: Sequence[Any]) -> None:
     import pyrage  # loaded here: few archives are for recipients
 
     archive = str(path)
-    if not identities:
+    if not keys:
         raise PasswordNeeded(archive=archive)
-    keys = [key for identity in identities for key in _identities(identity)]
     with path.open("rb") as sealed:
         try:
-            pyrage.decrypt_io(sealed, plain, keys)
+            pyrage.decrypt_io(sealed, plain, list(keys))
         except OSError as error:
             raise ArchiveDamaged(archive=archive, reason=error.strerror or str(error)) from None
         except pyrage.DecryptError as error:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pivori.archives.container import ArchiveFormat, NotAnArchive, OpenArchive, Opener, WriteArchive
+from pivori.archives.container import ArchiveDamaged, ArchiveFormat, NotAnArchive, OpenArchive, Opener, WriteArchive
 from pivori.archives.seven_zip_reading import open_seven_zip
 from pivori.archives.seven_zip_writing import write_seven_zip
 from pivori.archives.tar_reading import open_tar
@@ -43,7 +43,11 @@ def open_container(path: Path, *, password: str | None = None) -> OpenArchive:
         beginning = file.read(_LONGEST_BEGINNING)
     for position, magic, opener in _OPENERS:
         if beginning.startswith(magic, position):
-            return opener(path, password=password)
+            try:
+                return opener(path, password=password)
+            except NotAnArchive as error:
+                # It began as one: what is missing was there.
+                raise ArchiveDamaged(**error.details) from None
     try:
         return open_zip(path, password=password)  # a zip may have a program before it
     except NotAnArchive:

@@ -1,13 +1,15 @@
 """What the commands on archives have in common: the directory, the passwords, the history."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from pivori.archives.envelopes import unsealed
 from pivori.cli.session import Session
 from pivori.engine.archive.history import History, Operation, Outcome, Run
 from pivori.engine.archive.opening import Keys
@@ -18,16 +20,21 @@ from pivori.translation import _
 
 
 class ArchiveKeys:
-    """The password of archives, found or asked for when it is first needed, and kept for the run."""
+    """The password of archives, found or asked for when it is first needed, and kept for the run; the identities."""
 
-    def __init__(self, session: Session, choices: ArchivePasswordChoices) -> None:
+    def __init__(self, session: Session, choices: ArchivePasswordChoices, identities: Sequence[Path] = ()) -> None:
         self._session = session
         self._choices = choices
+        self._identities = identities
         self._asked: Secret | None = None
 
-    def keys(self) -> Keys:
-        """What opens archives that exist."""
-        return Keys(password=self._existing)
+    def keys(self, *, own: Any = None) -> Keys:
+        """What opens archives that exist, and with ``own`` the one that was just made for recipients of age."""
+
+        def open_envelope(path: Path) -> AbstractContextManager[Path]:
+            return unsealed(path, password=self._existing, identities=self._identities, own=own)
+
+        return Keys(password=self._existing, unsealed=open_envelope)
 
     def new_password(self) -> Secret:
         """The password of a new archive; a person types it twice. Raises NoPassword and what its place raises."""
@@ -69,19 +76,27 @@ def archive_key_options(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar=_("SERVICE/NAME"),
         help=_("Take the archive's password from the desktop's keyring."),
     )
+    @click.option(
+        "--identity",
+        multiple=True,
+        metavar=_("FILE"),
+        help=_("Open archives for recipients of age with the key in this file."),
+    )
     @wraps(function)
     def call(
         *arguments: Any,
         archive_password_file: str | None,
         archive_password_command: str | None,
         archive_password_keyring: str | None,
+        identity: tuple[str, ...],
         **parameters: Any,
     ) -> Any:
         choices = ArchivePasswordChoices(
             file=archive_password_file, command=archive_password_command, keyring=archive_password_keyring
         )
         session: Session = arguments[0]
-        return function(*arguments, keys=ArchiveKeys(session, choices), **parameters)
+        keys = ArchiveKeys(session, choices, [Path(each) for each in identity])
+        return function(*arguments, keys=keys, **parameters)
 
     return call
 

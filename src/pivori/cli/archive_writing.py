@@ -87,7 +87,7 @@ def free_name(directory: Path, request: CreateRequest) -> Path:
     """The path of the new archive; a second later where another one has the name."""
     time = request.created
     while True:
-        path = directory / archive_name(request.plan.strategy, time, request.format)
+        path = directory / archive_name(request.plan.strategy, time, request.format, request.envelope)
         if not os.path.lexists(path) and not os.path.lexists(path.with_name(f".{path.name}.partial")):
             return path
         time += timedelta(seconds=1)

@@ -53,7 +53,14 @@ def test_with_age_and_rules_either_keeps() -> None:
 
 
 def test_each_strategy_and_root_on_its_own() -> None:
-    archives = [facts(1), facts(2), facts(3, "smart"), facts(4, "smart"), facts(5, root="/other"), facts(6, root="/other")]
+    archives = [
+        facts(1),
+        facts(2),
+        facts(3, "smart"),
+        facts(4, "smart"),
+        facts(5, root="/other"),
+        facts(6, root="/other"),
+    ]
     assert gone(plan(archives, last=1)) == {"complete-2", "smart-4", "complete-6"}
 
 

@@ -22,6 +22,7 @@ from pivori.cli.archive_options import (
     history_of,
     workers,
 )
+from pivori.cli.archive_sealing import Sealing, sealing_options
 from pivori.cli.archive_writing import free_name, stream_and_tell, tell_difference, write_and_tell
 from pivori.cli.failures import UsageError, fill
 from pivori.cli.options import repository_command
@@ -50,7 +51,7 @@ class Options:
     directory: str | None
     output: str | None
     stdout: bool
-    encrypt: str | None
+    sealing: Sealing
     base: str | None
     exclude: tuple[str, ...]
     exclude_file: tuple[str, ...]
@@ -99,11 +100,7 @@ class Options:
 @directory_option
 @click.option("-o", "--output", metavar=_("FILE"), help=_("Write this file; `-` is standard output."))
 @click.option("--stdout", is_flag=True, help=_("The same as `--output -`."))
-@click.option(
-    "--encrypt",
-    type=click.Choice(["aes", "7z"]),
-    help=_("Encrypt with a password: a zip with AES-256, or a 7z whose names are encrypted too."),
-)
+@sealing_options
 @click.option("--base", metavar=_("FILE"), help=_("The archive that a differential one is relative to."))
 @click.option(
     "-e", "--exclude", multiple=True, metavar=_("PATTERN"), help=_("Leave out, by a pattern as in .gitignore.")
@@ -216,8 +213,7 @@ class _Creation:
         )
 
     def _request(self, plan: ArchivePlan) -> CreateRequest:
-        password = self._keys.new_password().reveal() if self._options.encrypt else None
-        return CreateRequest(
+        request = CreateRequest(
             plan=plan,
             id=secrets.token_hex(16),
             created=self._created,
@@ -225,30 +221,34 @@ class _Creation:
             program=f"pivori {__version__}",
             format=self._format,
             effort=self._strategy.effort,
-            password=password,
             keys=self._keys.keys(),
             workers=workers(),
         )
+        return self._options.sealing.applied(request, self._keys)
 
 
 def _format(options: Options, strategy: Strategy, file: Path | None) -> ArchiveFormat:
     """The format that was asked for, or that fits the file's name, the encryption or the strategy."""
-    wanted = {"aes": ArchiveFormat.ZIP, "7z": ArchiveFormat.SEVEN_ZIP}.get(options.encrypt or "")
+    sealing = options.sealing
     if options.format is not None:
         chosen = ArchiveFormat(options.format)
-    elif file is not None and any(file.name.endswith(f".{each}") for each in ArchiveFormat):
-        chosen = next(each for each in ArchiveFormat if file.name.endswith(f".{each}"))
+    elif file is not None and (named := _format_of_name(file.name, sealing.envelope)) is not None:
+        chosen = named
+    elif options.streams and strategy.effort is Effort.SMALLEST:
+        chosen = ArchiveFormat.TAR_ZST
     else:
-        chosen = wanted or (
-            ArchiveFormat.TAR_ZST if options.streams and strategy.effort is Effort.SMALLEST else strategy.archive_format
-        )
-    if wanted is not None and chosen is not wanted:
-        reason = _("--encrypt {encryption} makes a {format} file.").format(encryption=options.encrypt, format=wanted)
-        raise UsageError(reason=reason, command="pivori archive create")
+        chosen = sealing.usual(strategy.archive_format)
+    sealing.check(chosen, "pivori archive create")
     if options.streams and chosen is ArchiveFormat.SEVEN_ZIP:
         reason = _("A 7z file cannot be written to standard output; choose zip or tar.zst.")
         raise UsageError(reason=reason, command="pivori archive create")
     return chosen
+
+
+def _format_of_name(name: str, envelope: str) -> ArchiveFormat | None:
+    """The format that the ending of a name stands for, before that of the envelope."""
+    name = name.removesuffix(f".{envelope}") if envelope else name
+    return next((each for each in ArchiveFormat if name.endswith(f".{each}")), None)
 
 
 def _refuse_terminal(output: Output) -> None:

@@ -19,6 +19,7 @@ from pivori.cli.archive_options import (
     directory_option,
     workers,
 )
+from pivori.cli.archive_sealing import Sealing, sealing_options
 from pivori.cli.archive_writing import free_name, write_and_tell
 from pivori.cli.options import repository_command
 from pivori.cli.session import Session
@@ -48,14 +49,12 @@ from pivori.translation import _
     "--format",
     "container",
     type=click.Choice([each.value for each in ArchiveFormat]),
-    default=ArchiveFormat.ZIP.value,
-    show_default=True,
-    help=_("The kind of file."),
+    help=_("The kind of file; usually a zip."),
 )
 @click.option("--smallest", is_flag=True, help=_("Compress as hard as can be."))
 @directory_option
 @click.option("-o", "--output", metavar=_("FILE"), help=_("Write this file."))
-@click.option("--encrypt", is_flag=True, help=_("Encrypt with a password."))
+@sealing_options
 @archive_key_options
 @snapshot_filters
 def command(
@@ -64,18 +63,19 @@ def command(
     keys: ArchiveKeys,
     filters: SnapshotFilters,
     snapshot: str,
-    container: str,
+    container: str | None,
     smallest: bool,
     directory: str | None,
     output: str | None,
-    encrypt: bool,
+    sealing: Sealing,
 ) -> int:
     """Restore beside the archive, then archive that."""
     started = session.clock.monotonic()
     file = absolute(output) if output is not None else None
     place = file.parent if file is not None else directory_of(session, directory)
+    chosen = sealing.usual(ArchiveFormat.ZIP) if container is None else ArchiveFormat(container)
+    sealing.check(chosen, "pivori archive export")
     prepare_directory(place)
-    password = keys.new_password().reveal() if encrypt else None
     with session.app.open_repository(Access.READ) as (repository, _lock), session.progress() as progress:
         loaded, subtree = resolve(repository, snapshot, filters, on_damage=warn_of_damage(session.output))
         names = {name.value for name in StrategyName}
@@ -95,10 +95,10 @@ def command(
                 created=made,
                 host=loaded.snapshot.hostname or os.uname().nodename,
                 program=f"pivori {__version__}",
-                format=ArchiveFormat(container),
+                format=chosen,
                 effort=Effort.SMALLEST if smallest else Effort.NORMAL,
-                password=password,
                 keys=keys.keys(),
                 workers=workers(),
             )
+            request = sealing.applied(request, keys)
             return write_and_tell(session, request, file or free_name(place, request), started)

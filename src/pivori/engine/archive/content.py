@@ -9,12 +9,13 @@ from typing import Final, NamedTuple
 from pivori.archives.container import ArchiveDamaged, Piece
 from pivori.archives.manifest import MANIFEST_NAME
 from pivori.archives.reading_crew import run_jobs
-from pivori.engine.archive.opening import Opened
+from pivori.engine.archive.opening import Opened, missing_members
 from pivori.entries import EntryKind
 from pivori.translation import N_
 
 SIZE_DIFFERS: Final = N_("its size is not the one in the manifest")
 CONTENT_DIFFERS: Final = N_("its content is not the one in the manifest")
+MISSING: Final = N_("it is in the manifest and not in the archive")
 NOT_READ: Final = N_("it cannot be read")
 UNREADABLE_KIND: Final = N_("it is packed in a way that this program does not read")
 
@@ -80,18 +81,20 @@ class ContentCheck:
 
 @dataclass
 class ContentReport:
-    """What came of all jobs. ``size`` counts bytes read; ``bad`` and ``unread`` are names of members."""
+    """What came of all jobs. ``size`` counts bytes read; ``bad`` and ``unread`` are names of members,
+    ``missing`` paths of entries without one."""
 
     files: int = 0
     size: int = 0
     bad: list[tuple[bytes, str]] = field(default_factory=list)
     unread: list[bytes] = field(default_factory=list)
+    missing: list[bytes] = field(default_factory=list)
     errors: list[ArchiveDamaged] = field(default_factory=list)
 
     @property
     def is_whole(self) -> bool:
         """Whether everything is as it should be."""
-        return not (self.bad or self.unread or self.errors)
+        return not (self.bad or self.unread or self.missing or self.errors)
 
 
 def check_content(
@@ -120,6 +123,7 @@ def check_content(
         report.errors += found.errors
         progress(report.files, report.size, names[found.good[-1]] if found.good else b"")
     report.unread = sorted(names[number] for number in left)
+    report.missing = missing_members(opened)
     return report
 
 

@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from msgspec import structs
+
 from pivori.archives.checksum import file_digest
 from pivori.archives.container import ArchiveDamaged, ArchiveFormat, Captured, Effort, WriteRequest
 from pivori.archives.formats import WRITERS
@@ -81,8 +83,9 @@ class ArchivePlan:
 class CreateRequest:
     """How to write an archive.
 
-    ``seal`` puts an envelope around what is written to the stream it gives; closing that stream ends the envelope.
-    ``keys`` open the archive again for the test; without ``test`` it is not read back.
+    ``seal`` puts an envelope around what is written to the stream it gives; closing that stream ends the envelope,
+    whose ending ``envelope`` is. ``keys`` open the archive again for the test; without ``test`` it is not read back.
+    ``workspace`` is a directory for temporary files, beside the archive when it is not given.
     """
 
     plan: ArchivePlan
@@ -94,8 +97,10 @@ class CreateRequest:
     effort: Effort = Effort.NORMAL
     password: str | None = field(default=None, repr=False)
     seal: Callable[[BinaryIO], BinaryIO] | None = None
+    envelope: str = ""
     keys: Keys = field(default_factory=Keys)
     test: bool = True
+    workspace: Path | None = None
     workers: int = 1
 
 
@@ -119,8 +124,7 @@ def create_archive(request: CreateRequest, path: Path, emit: Callable[[Event], N
     """
     try:
         with NewArchive(path) as new:
-            writing = _Writing(request, emit)
-            manifest = writing.write(new.file)
+            manifest = _Writing(replace(request, workspace=request.workspace or path.parent), emit).write(new.file)
             new.file.flush()
             digest = _Digest(new.partial)
             tested = request.test and _test(request, new.partial, emit)
@@ -202,6 +206,7 @@ class _Writing:
                 names=plan.listing.names,
                 effort=request.effort,
                 password=request.password,
+                workspace=request.workspace,
                 workers=request.workers,
             ),
             sealed,
@@ -230,8 +235,12 @@ class _Writing:
             base=plan.base,
             # What vanished since it was listed is gone from the tree, whatever the base has.
             deleted=sorted({*plan.deleted, *(path for path in captured.vanished if plan.base is not None)} - there),
-            omitted=plan.omitted,
-            not_captured=[*plan.listing.not_captured, *captured.not_captured, *lost],
+            # Reasons may be phrases that can be translated; a manifest has their text.
+            omitted=[structs.replace(each, evidence=str.__str__(each.evidence)) for each in plan.omitted],
+            not_captured=[
+                structs.replace(each, reason=str.__str__(each.reason))
+                for each in (*plan.listing.not_captured, *captured.not_captured, *lost)
+            ],
             names={path: name for path, name in plan.listing.names.items() if path in there} or None,
         )
         return encode(self._manifest)

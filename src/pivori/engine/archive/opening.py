@@ -13,18 +13,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pivori.archives.container import ArchiveDamaged, Member, OpenArchive, PasswordNeeded
+from pivori.archives.container import Member, OpenArchive, PasswordNeeded
 from pivori.archives.formats import open_container
 from pivori.archives.manifest import LARGEST_MANIFEST, MANIFEST_NAME, Manifest, decode
 from pivori.archives.members import check_against_manifest, check_entries, check_members, is_document, plain_name
 from pivori.archives.naming import ArchiveName, parse_name
 from pivori.entries import Entry, EntryKind
 from pivori.errors import PivoriError
-from pivori.translation import N_, Phrase
+from pivori.translation import N_
 
 _FILE_MODE: Final = 0o644
 _DIRECTORY_MODE: Final = 0o755
-_MISSING: Final = N_("{member} is in its manifest and not in it")
 
 
 class ArchiveUnreadable(PivoriError):
@@ -106,12 +105,24 @@ def open_archive(path: Path, keys: Keys = NO_KEYS, *, checked: bool = True) -> I
             if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             plain = stack.enter_context(keys.unsealed(path))
+            stack.enter_context(_named(plain, path))
             opened = _opened(path, status, stack.enter_context(_container(plain, path, keys)))
         except OSError as error:
             raise ArchiveUnreadable(archive=str(path), reason=error.strerror or str(error)) from None
         if checked:
             check_archive(opened)
         yield opened
+
+
+@contextmanager
+def _named(plain: Path, path: Path) -> Iterator[None]:
+    """Let errors about what was inside an envelope speak of the archive."""
+    try:
+        yield
+    except PivoriError as error:
+        if error.details.get("archive") == str(plain):
+            error.details["archive"] = str(path)
+        raise
 
 
 @contextmanager
@@ -153,7 +164,7 @@ def _opened(path: Path, status: os.stat_result, container: OpenArchive) -> Opene
 
 
 def check_archive(opened: Opened) -> None:
-    """Refuse an archive that holds what none may hold. Raises MemberRefused, ArchiveDamaged for a missing member."""
+    """Refuse an archive that holds what none may hold. Raises MemberRefused."""
     archive = str(opened.path)
     check_members(archive, opened.container.members)
     manifest = opened.manifest
@@ -162,10 +173,17 @@ def check_archive(opened: Opened) -> None:
     check_entries(archive, manifest.entries)
     by_name = {manifest.name_of(entry): entry for entry in manifest.entries if entry.path}
     check_against_manifest(archive, opened.members, by_name)
-    for name, entry in by_name.items():
-        if name not in opened.members:
-            shown = entry.path.decode(errors="backslashreplace")
-            raise ArchiveDamaged(archive=archive, reason=Phrase(_MISSING, member=shown))
+
+
+def missing_members(opened: Opened) -> list[bytes]:
+    """The paths of files and links that are in the manifest and not in the container.
+
+    A container need not have a member for what the manifest describes whole: directories and FIFOs.
+    """
+    if opened.manifest is None:
+        return []
+    kinds = (EntryKind.FILE, EntryKind.SYMLINK)
+    return [entry.path for entry in opened.entries if entry.kind in kinds and opened.member_of(entry) is None]
 
 
 def entry_of(path: bytes, member: Member) -> Entry:

@@ -5,6 +5,7 @@ comes the ``--before`` command, two renames, and the ``--after`` command. Whatev
 at the end, and the ``--after`` command has run if the ``--before`` command has.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -100,6 +101,8 @@ def _restore_fresh(tree: ArchiveTree, plan: RestorePlan, emit: Callable[[Event],
     """Restore to where nothing is: beside it first, or into the empty directory that is there."""
     target = plan.request.target
     if os.path.lexists(target):
+        if not os.access(target, os.W_OK | os.X_OK):
+            raise TargetUnwritable(path=str(target), reason=_writing_refused(target))
         filling = Filling(tree, plan, target, emit)
         _check_room(plan, target)
         try:
@@ -115,6 +118,12 @@ def _restore_fresh(tree: ArchiveTree, plan: RestorePlan, emit: Callable[[Event],
         outcome = Filling(tree, plan, plan.staged, emit).run()
         os.rename(plan.staged, target)
     return outcome
+
+
+def _writing_refused(directory: Path) -> str:
+    """Why nothing can be written to a directory."""
+    is_fixed = os.statvfs(directory).f_flag & os.ST_RDONLY
+    return os.strerror(errno.EROFS if is_fixed else errno.EACCES)
 
 
 def _replace(

@@ -13,7 +13,7 @@ from typing import Final
 from pivori.archives.checksum import ChecksumFileDamaged, ChecksumWrong, file_digest, find_checksum, read_checksum
 from pivori.archives.container import ArchiveDamaged, NotAnArchive
 from pivori.archives.manifest import Base, ManifestDamaged
-from pivori.engine.archive.content import UNREADABLE_KIND, check_content
+from pivori.engine.archive.content import MISSING, UNREADABLE_KIND, check_content
 from pivori.engine.archive.differential import find_base, merged
 from pivori.engine.archive.opening import NO_KEYS, ArchiveUnreadable, Keys, Opened, check_archive, open_archive
 from pivori.entries import Entry, EntryKind
@@ -175,6 +175,8 @@ class _Verification:
         self._out.files, self._out.bytes = report.files, report.size
         for name, reason in report.bad:
             self._damage(FindingKind.MEMBER, name, reason)
+        for path in report.missing:
+            self._damage(FindingKind.MEMBER, path, MISSING)
         for error in report.errors:
             self._damage(FindingKind.MEMBER, self._request.path.name.encode(), _reason(error))
         if not report.errors:
