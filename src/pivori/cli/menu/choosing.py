@@ -4,7 +4,8 @@ Ctrl-C raises KeyboardInterrupt, Ctrl-D and a terminal that has gone EOFError.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pivori.cli.interruption import interruptions
@@ -50,6 +51,16 @@ def chooser_for(output: Output) -> Chooser:
     return ArrowChooser(output)
 
 
+@contextmanager
+def _asking() -> Iterator[None]:
+    """While somebody is asked, Ctrl-C ends only that. Raises EOFError when the terminal has gone."""
+    try:
+        with interruptions():
+            yield
+    except OSError as error:
+        raise EOFError from error
+
+
 class NumberChooser:
     """For any terminal: a list of lines, and a number that is typed."""
 
@@ -70,7 +81,7 @@ class NumberChooser:
 
     def type(self, question: str, default: str) -> str:
         """One line; an empty one means the default."""
-        with interruptions():
+        with _asking():
             self._output.ask(f"{question} [{default}]" if default else question)
             line = sys.stdin.readline()
         if not line:
@@ -107,7 +118,7 @@ class ArrowChooser:
         def leave(event: "KeyPressEvent") -> None:
             event.app.exit(exception=EOFError)
 
-        with interruptions():
+        with _asking():
             answer: str = asked.unsafe_ask()
         return answer
 
@@ -116,7 +127,7 @@ class ArrowChooser:
         import questionary
 
         self._output.flush()
-        with interruptions():
+        with _asking():
             answer: str = questionary.text(question, default=default, **self._looks()).unsafe_ask()
         return answer.strip()
 

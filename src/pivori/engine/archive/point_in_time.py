@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pivori.archives.checksum import ChecksumWrong, file_digest, find_checksum, read_checksum
-from pivori.archives.container import PasswordNeeded
+from pivori.archives.container import PasswordNeeded, WrongArchivePassword
 from pivori.engine.archive.differential import find_base
 from pivori.engine.archive.history import Operation, Outcome, Run
 from pivori.engine.archive.inventory import Listed, list_archives
@@ -65,8 +65,8 @@ def _is_of(listed: Listed, root: Path, created: Mapping[str, Run], keys: Keys) -
     try:
         with open_archive(path, keys, checked=False) as opened:
             manifest = opened.manifest
-    except PasswordNeeded:
-        # The history knows what it is of, and the restore can ask for the password.
+    except (PasswordNeeded, WrongArchivePassword):
+        # The history knows what it is of; the restore may be given another key.
         if made is None:
             raise
         manifest = None
