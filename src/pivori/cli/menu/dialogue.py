@@ -21,7 +21,7 @@ from pivori.engine.archive.inventory import Listed, list_archives
 from pivori.engine.archive.placing import free_bytes
 from pivori.engine.strategies import StrategyName
 from pivori.errors import PivoriError
-from pivori.translation import _, ngettext
+from pivori.translation import _
 
 _KEYS = "123456789abcdefghijklmnopqrstuvw"
 """What the archives of a list are chosen by; older ones can be typed in."""
@@ -64,7 +64,7 @@ class Dialogue:
         output.say()
         output.say(_("Project: {path}").format(path=places.project))
         archives = self._archives(runs)
-        text = ngettext("Archives: {count} in {path}, {size}", "Archives: {count} in {path}, {size}", len(archives))
+        text = _("Archives: {count} in {path}, {size}")
         size = show_bytes(sum(each.size for each in archives))
         line = text.format(count=show_number(len(archives)), path=places.archives, size=size)
         if places.archives.is_dir():
