@@ -34,7 +34,7 @@ LINT = {
     "mypy": ["-m", "mypy"],
     "import contracts": ["-c", "from importlinter.cli import lint_imports_command as check; check()", "--no-logo"],
 }
-SHELL_SCRIPTS = ("pivori", "test", "scripts/find-python.sh", ".ci/run")
+SHELL_SCRIPTS = ("pivori", "test", "scripts/find-python.sh", "scripts/backup/backup-scripts-expert.sh", ".ci/run")
 
 
 class StageReport:

@@ -22,12 +22,16 @@ PACKAGE_OF = {
     "fusermount3": "fuse3",
     "setfattr": "attr",
     "setfacl": "acl",
-    "zip": "zip",
-    "unzip": "unzip",
     "7zz": "7zip",
-    "zstd": "zstd",
+    "age": "age",
     "git": "git",
+    "gpg": "gpg",
     "npm": "npm",
+    "ssh-keygen": "openssh-client",
+    "tmux": "tmux",
+    "unzip": "unzip",
+    "zip": "zip",
+    "zstd": "zstd",
 }
 KEYRINGS = Path("/usr/share/keyrings")
 FALLBACK_MIRROR = "http://deb.debian.org/debian"

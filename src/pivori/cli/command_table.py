@@ -6,7 +6,10 @@ from pivori.translation import N_
 
 
 class Entry(NamedTuple):
-    """A command: its module below ``cli/commands``, the section of ``--help`` it stands in, and what it does."""
+    """A command: its module below ``cli/commands``, the section of ``--help`` it stands in, and what it does.
+
+    Those in the section :data:`HIDDEN` are left out of the help.
+    """
 
     module: str
     section: str
@@ -18,6 +21,7 @@ LOOKING = N_("Looking inside")
 UPKEEP = N_("Upkeep")
 PORTABLE = N_("Portable archives")
 ACCESS = N_("Keys and access")
+HIDDEN = ""
 
 SECTIONS = (DAILY, LOOKING, PORTABLE, UPKEEP, ACCESS)
 
@@ -33,6 +37,8 @@ TABLE: dict[str, Entry] = {
     "mount": Entry("mount", LOOKING, N_("Browse the snapshots as a read-only folder.")),
     "stats": Entry("stats", LOOKING, N_("Say how much is stored, and how well it is packed.")),
     "archive": Entry("archive", PORTABLE, N_("Make, check and restore files that open without this program.")),
+    "menu": Entry("menu", PORTABLE, N_("Do the same from a menu.")),
+    "script": Entry("script", HIDDEN, N_("Run the commands of backup-scripts-expert.sh.")),
     "forget": Entry("forget", UPKEEP, N_("Remove snapshots that a policy no longer keeps.")),
     "prune": Entry("prune", UPKEEP, N_("Free the space that no snapshot needs.")),
     "copy": Entry("copy", UPKEEP, N_("Copy snapshots to a second repository.")),

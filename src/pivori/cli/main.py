@@ -72,7 +72,7 @@ def run(arguments: list[str], surroundings: Surroundings | None = None, *, proce
             status = _dispatch(arguments, runtime)
             output.flush()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where everything ends
-            return conclude(_in_our_words(error), output, clock, runtime.report_directory)
+            return conclude(in_our_words(error), output, clock, runtime.report_directory)
         return status
 
 
@@ -155,8 +155,8 @@ def _before_double_dash(arguments: list[str]) -> list[str]:
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
-def _in_our_words(error: BaseException) -> BaseException:
-    """click's errors as ours."""
+def in_our_words(error: BaseException) -> BaseException:
+    """click's errors as ours; every other one as it is."""
     import re
 
     import click

@@ -66,6 +66,7 @@ class Output:
         self.is_dumb = is_dumb
         self._columns = columns
         self._above: Callable[[str], None] | None = None
+        self._listener: Callable[[str], None] | None = None
         for stream in (stdout, stderr):
             if isinstance(stream, io.TextIOWrapper):
                 # A name outside the terminal's encoding is shown with escapes instead of ending the program.
@@ -98,12 +99,17 @@ class Output:
         if self.json:
             return
         cells = [[show_cell(cell) for cell in row] for row in rows]
+        names = [safe_cell(header) for header in headers]
         width = self.width if self.stdout_is_terminal else None
-        lines = table.lay_out([safe_cell(header) for header in headers], cells, right=right, width=width)
+        lines = table.lay_out(names, cells, right=right, width=width)
+        if self._listener is not None:
+            # Neither folded nor in bold: it is no terminal.
+            for line in table.lay_out(names, cells, right=right):
+                self._listener(line)
         if self.color and self.stdout_is_terminal:
             lines[0] = f"{_BOLD}{lines[0]}{_PLAIN}"
         for line in lines:
-            self._write(line)
+            self._put(line)
 
     def record(self, value: object, *, flush: bool = False) -> None:
         """What the command was asked for, as one line of JSON. :mod:`pivori.cli.record` says how values are written."""
@@ -157,6 +163,15 @@ class Output:
         """While a progress bar is on the terminal, lines for the terminal go through ``write``, which keeps it last."""
         self._above = write
 
+    def ask(self, question: str) -> None:
+        """A question whose answer is typed behind it, on standard output; also with ``--quiet``."""
+        self.stdout.write(f"{safe_text(question)} ")
+        self.flush()
+
+    def copy_to(self, listener: Callable[[str], None] | None) -> None:
+        """Let somebody else hear all that is written but the bytes of :meth:`binary`: a log. None ends it."""
+        self._listener = listener
+
     @property
     def stdout_is_terminal(self) -> bool:
         """Whether standard output is a terminal."""
@@ -178,6 +193,11 @@ class Output:
         return _USUAL_WIDTH
 
     def _write(self, text: str) -> None:
+        if self._listener is not None:
+            self._listener(text)
+        self._put(text)
+
+    def _put(self, text: str) -> None:
         if self._above is not None and self.stdout_is_terminal:
             self._above(text)
             return
@@ -189,6 +209,8 @@ class Output:
             raise OutputFailed(reason=error.strerror or str(error)) from None
 
     def _complain(self, text: str, color: str) -> None:
+        if self._listener is not None:
+            self._listener(text)
         if color and self.color and self.stderr_is_terminal:
             text = f"{color}{text}{_PLAIN}"
         # Nobody can be told that standard error is closed; the exit status still says what happened.

@@ -1,4 +1,6 @@
-"""Where archives go, and where their passwords come from: apart from the repository's, and apart from the archives.
+"""Where archives, their project and their log are, and where their passwords come from.
+
+Passwords lie apart from the repository's, and apart from the archives.
 
 A password given by an option sets the variables aside; of these the file comes first, then the command, then the value.
 """
@@ -15,6 +17,7 @@ from pivori.settings.secret import Secret
 from pivori.translation import N_
 
 DEFAULT_DIRECTORY: Final = Path("/backups")
+DEFAULT_LOG_DIRECTORY: Final = Path("/var/log/pivori-backup")
 
 
 class KeyringFailed(PivoriError):
@@ -37,6 +40,19 @@ class ArchivePasswordChoices:
 def archive_directory(environment: Environment, given: str | None) -> Path:
     """The directory of archives: as given, else as the environment says, else ``/backups``."""
     return Path(given).absolute() if given else environment.backup_directory or DEFAULT_DIRECTORY
+
+
+def project_directory(environment: Environment, given: str | None = None) -> Path:
+    """The directory that is saved and restored: as given, else as the environment says, else the current one.
+
+    A link is followed: archives are of the directory, whatever it is called.
+    """
+    return (Path(given) if given else environment.project_directory or Path()).resolve()
+
+
+def log_directory(environment: Environment) -> Path:
+    """The directory of the log: as the environment says, else ``/var/log/pivori-backup``."""
+    return environment.log_directory or DEFAULT_LOG_DIRECTORY
 
 
 def archive_password(environment: Environment, choices: ArchivePasswordChoices) -> Secret | None:

@@ -45,7 +45,9 @@ class Environment:
     archive_password: Secret | None = None
     archive_password_file: str | None = None
     archive_password_command: str | None = None
+    project_directory: Path | None = None
     backup_directory: Path | None = None
+    log_directory: Path | None = None
     no_color: bool = False
     terminal_type: str = ""
     columns: int | None = None
@@ -142,7 +144,9 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         archive_password=Secret(archive_password) if archive_password else None,
         archive_password_file=variables.get("PIVORI_ARCHIVE_PASSWORD_FILE") or None,
         archive_password_command=variables.get("PIVORI_ARCHIVE_PASSWORD_COMMAND") or None,
-        backup_directory=_absolute(variables, "PIVORI_BACKUP_DIR"),
+        project_directory=_from_here(variables, "PIVORI_PROJECT_DIR"),
+        backup_directory=_from_here(variables, "PIVORI_BACKUP_DIR"),
+        log_directory=_from_here(variables, "PIVORI_LOG_DIR"),
         no_color=bool(variables.get("NO_COLOR")),
         terminal_type=variables.get("TERM", ""),
         columns=_positive(variables.get("COLUMNS", "")),
@@ -168,6 +172,12 @@ def _absolute(variables: Mapping[str, str], name: str) -> Path | None:
     """The absolute path in a variable; None when it is absent, empty or relative."""
     value = variables.get(name, "")
     return Path(value) if value.startswith("/") else None
+
+
+def _from_here(variables: Mapping[str, str], name: str) -> Path | None:
+    """The path in a variable, a relative one seen from the current directory; None when it is absent or empty."""
+    value = variables.get(name)
+    return Path(value).absolute() if value else None
 
 
 def _positive(text: str) -> int | None:

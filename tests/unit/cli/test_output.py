@@ -171,3 +171,25 @@ def test_closed_descriptors_are_given_to_nobody() -> None:
     command = f'exec {sys.executable} -c "$SCRIPT" 0<&- 1>&- 2>&-'
     result = subprocess.run(["sh", "-c", command], env={**os.environ, "SCRIPT": script}, check=False)
     assert result.returncode == 7
+
+
+def test_a_log_hears_all_that_is_said_without_colours_and_unfolded() -> None:
+    output, out, err = make(terminal=True, color=True, columns=30)
+    heard: list[str] = []
+    output.copy_to(heard.append)
+    everything(output)
+    output.table(["Head", "Other"], [["x" * 40, "y" * 40]])
+    output.copy_to(None)
+    output.say("afterwards")
+    assert heard == [
+        "said",
+        "result",
+        "Head",
+        "cell",
+        "note",
+        "warning",
+        f"Head{' ' * 38}Other",
+        f"{'x' * 40}  {'y' * 40}",
+    ]
+    assert "\x1b[1m" in out.getvalue()
+    assert "\x1b[33m" in err.getvalue()

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 from pivori.engine.archive import history
-from pivori.engine.archive.history import History, Operation, Outcome, Run, estimate, verdicts
+from pivori.engine.archive.history import History, Operation, Outcome, Run, estimate, expect, expect_seconds, verdicts
 
 
 def run(number: int, operation: Operation = Operation.CREATE, outcome: Outcome = Outcome.OK, **facts: object) -> Run:
@@ -91,3 +91,21 @@ def test_the_last_word_on_an_archive_counts() -> None:
         "/b/1.zip": Outcome.FAILED,
         "/b/3.zip": Outcome.OK,
     }
+
+
+def test_a_directory_is_expected_to_be_as_large_as_at_the_last_run() -> None:
+    runs = [run(1, bytes=100, archive_bytes=50, seconds=10), run(2, bytes=200, archive_bytes=100, seconds=20)]
+    expected = expect(runs, strategy="complete", root="/a")
+    assert expected is not None
+    assert (expected.archive_bytes, expected.seconds) == (110, 20)
+    assert expect(runs, strategy="complete", root="/b") is None, "another directory says nothing of this one's size"
+    assert expect(runs, strategy="smart", root="/a") is None
+
+
+def test_reading_is_expected_to_take_as_long_as_the_last_times() -> None:
+    runs = [
+        run(1, Operation.VERIFY, archive_bytes=100, seconds=1),
+        run(2, Operation.VERIFY, archive_bytes=300, seconds=1),
+    ]
+    assert expect_seconds(runs, Operation.VERIFY, 1000) == 5
+    assert expect_seconds(runs, Operation.RESTORE, 1000) is None

@@ -77,3 +77,11 @@ def test_columns_and_colour() -> None:
 
 def test_an_environment_made_by_hand_has_nothing() -> None:
     assert Environment().password is None
+
+
+def test_directories_of_archives_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    variables = {"PIVORI_PROJECT_DIR": "p", "PIVORI_BACKUP_DIR": "/b", "PIVORI_LOG_DIR": ""}
+    environment = load_environment({"HOME": "/h", **variables})
+    assert environment.project_directory == tmp_path / "p", "leaving it out would save something else"
+    assert (environment.backup_directory, environment.log_directory) == (Path("/b"), None)

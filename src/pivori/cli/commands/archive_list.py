@@ -5,24 +5,18 @@ With ``--json``: one array of objects, the oldest first: ``path``, ``strategy``,
 (``ok``, ``incomplete``, ``failed`` or null) and ``verified`` (when, or null).
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
 from pivori.cli.archive_options import directory_of, history_of
+from pivori.cli.archive_wording import archive_age, archive_time, verdict_word
 from pivori.cli.options import repository_command
 from pivori.cli.output import Cell
 from pivori.cli.session import Session
-from pivori.cli.wording import show_bytes, show_duration, show_time
-from pivori.engine.archive.history import Outcome
+from pivori.cli.wording import show_bytes, show_time
 from pivori.engine.archive.inventory import Listed, list_archives
-from pivori.translation import N_, _
-
-_VERDICTS = {
-    Outcome.OK: N_("whole"),
-    Outcome.INCOMPLETE: N_("whole, with gaps"),
-    Outcome.FAILED: N_("damaged"),
-}
+from pivori.translation import _
 
 
 @repository_command(
@@ -49,23 +43,17 @@ def command(session: Session, directory: str | None, everything: bool) -> None:
     output.table([_("Name"), _("Strategy"), _("Time"), _("Age"), _("Size"), _("State")], rows, right={3, 4})
 
 
-def archive_time(listed: Listed) -> datetime:
-    """When an archive was made, as its name says, or its file."""
-    return (listed.name.time if listed.name is not None else datetime.fromtimestamp(listed.modified, UTC)).astimezone()
-
-
-def verdict_word(listed: Listed) -> str:
-    """What is known of an archive, in a word."""
-    if listed.verdict is None:
-        return _("not verified")
-    return _(_VERDICTS[listed.verdict.outcome])
-
-
 def _row(listed: Listed, now: datetime) -> list[Cell]:
     made = archive_time(listed)
-    age = show_duration(max(0.0, (now - made).total_seconds()))
     strategy = listed.name.strategy if listed.name is not None else ""
-    return [listed.path.name, strategy, show_time(made), age, show_bytes(listed.size), verdict_word(listed)]
+    return [
+        listed.path.name,
+        strategy,
+        show_time(made),
+        archive_age(listed, now),
+        show_bytes(listed.size),
+        verdict_word(listed),
+    ]
 
 
 def _record(listed: Listed) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pivori.cli.archive_options import ArchiveKeys, archive_key_options, directory_of, directory_option, history_of
+from pivori.cli.consent import require_consent
 from pivori.cli.failures import DONE, ERROR, fill
 from pivori.cli.keep_options import keep_options, policy_from
 from pivori.cli.options import repository_command
@@ -39,15 +40,18 @@ from pivori.translation import N_, _, ngettext
 @keep_options
 @click.option("--older-than", metavar=_("AGE"), help=_("Keep what is younger: 30d, 6m, or a number of days."))
 @click.option("-n", "--dry-run", is_flag=True, help=_("Only say what would be done."))
+@click.option("--ask/--yes", help=_("Ask before anything is removed."))
 @archive_key_options
 def command(session: Session, /, keys: ArchiveKeys, directory: str | None, **parameters: Any) -> int:
     """Plan, show, apply."""
-    older_than, dry_run = parameters.pop("older_than"), parameters.pop("dry_run")
+    older_than, dry_run, ask = (parameters.pop(name) for name in ("older_than", "dry_run", "ask"))
     rules = PruneRules(policy=policy_from(parameters), older_than_ns=_moment(session, older_than))
     place = directory_of(session, directory)
     facts = prune_facts(place, history_of(session).runs(), keys.keys())
     fates = plan_prune(facts, rules, now_ns=session.clock.now_ns())
     _show(session, fates)
+    if ask and not dry_run and not all(fate.stays for fate in fates):
+        require_consent(session, _("Remove these archives?"))
     removed = size = failed = 0
     for fate in fates:
         if fate.stays:

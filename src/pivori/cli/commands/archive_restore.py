@@ -13,9 +13,11 @@ from pathlib import Path
 import click
 
 from pivori.cli.archive_options import ArchiveKeys, absolute, archive_key_options, note_run, workers
+from pivori.cli.consent import require_consent
 from pivori.cli.failures import DONE, INCOMPLETE, fill
 from pivori.cli.options import repository_command
 from pivori.cli.output import Output
+from pivori.cli.restore_intent import show_intent
 from pivori.cli.session import Session
 from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
 from pivori.engine.archive.documents import read_documents
@@ -47,6 +49,7 @@ class Options:
     allow_large: bool
     owners_by_name: bool
     dry_run: bool
+    ask: bool | None
 
 
 @repository_command(
@@ -83,6 +86,7 @@ class Options:
 @click.option("--allow-large", is_flag=True, help=_("Accept content far larger than the archive."))
 @click.option("--owners-by-name", is_flag=True, help=_("Take owners by name instead of by number."))
 @click.option("-n", "--dry-run", is_flag=True, help=_("Only say what would be done."))
+@click.option("--ask/--yes", default=None, help=_("Show in short what will be done, and ask before; or do not ask."))
 @archive_key_options
 def command(session: Session, /, keys: ArchiveKeys, **parameters: object) -> int:
     """Plan, show or carry out, rebuild."""
@@ -97,6 +101,10 @@ def command(session: Session, /, keys: ArchiveKeys, **parameters: object) -> int
         if options.dry_run:
             _show_plan(plan, tree, options, session.output)
             return DONE
+        if options.ask is not None:
+            show_intent(session, tree, plan, rebuild=options.rebuild)
+        if options.ask:
+            require_consent(session, _("Restore now?"))
         return _restore(session, options, tree, plan)
 
 

@@ -138,6 +138,20 @@ def estimate(runs: Sequence[Run], *, strategy: str, container: str, content: int
     return Estimate(archive_bytes=int(content * ratio * _MARGIN), seconds=content * pace)
 
 
+def expect(runs: Sequence[Run], *, strategy: str, root: str) -> Estimate | None:
+    """What the next archive of a directory will take if it is as large as at the last one; None without one."""
+    made = [run for run in runs if run.operation is Operation.CREATE and run.strategy == strategy and run.root == root]
+    if not made:
+        return None
+    return estimate(runs, strategy=strategy, container=made[-1].format, content=made[-1].bytes, root=root)
+
+
+def expect_seconds(runs: Sequence[Run], operation: Operation, archive_bytes: int) -> float | None:
+    """How long an archive of so many bytes will take to verify or restore, as the last ones did."""
+    last = [run for run in runs if run.operation is operation and run.archive_bytes > 0 and run.seconds > 0][-_RUNS:]
+    return archive_bytes * sum(run.seconds for run in last) / sum(run.archive_bytes for run in last) if last else None
+
+
 def verdicts(runs: Iterable[Run]) -> dict[str, Run]:
     """The last run that says whether an archive is whole, by its path: a verification, or its creation with a test."""
     found: dict[str, Run] = {}

@@ -25,7 +25,10 @@ class DestinationUnwritable(PivoriError):
 
     code = "destination-unwritable"
     message = N_("No archive can be written to {directory}: {reason}.")
-    hint = N_("Make the directory and give yourself the right to write, or name another with --directory.")
+    hint = N_(
+        "Make the directory and give yourself the right to write, or name another one with --directory or in "
+        "PIVORI_BACKUP_DIR."
+    )
 
 
 class ArchiveExists(PivoriError):

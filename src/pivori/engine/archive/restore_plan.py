@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -158,9 +158,7 @@ def plan_restore(tree: ArchiveTree, request: RestoreRequest) -> RestorePlan:
     if holds_something and not request.replace:
         raise TargetNotEmpty(path=str(target))
     is_mount = there and os.path.ismount(target)
-    stamp = f"{request.moment:%Y%m%d-%H%M%S}"
-    place = target if is_mount else target.parent
-    staged, aside = place / f".{target.name}.restoring-{stamp}", place / f"{target.name}.before-{stamp}"
+    staged, aside = _places_beside(target, target if is_mount else target.parent, request.moment)
     is_whole = not request.include
     replaces = request.replace and holds_something
     parts: list[bytes] = []
@@ -182,6 +180,16 @@ def plan_restore(tree: ArchiveTree, request: RestoreRequest) -> RestorePlan:
         staged=staged,
         aside=aside,
     )
+
+
+def _places_beside(target: Path, place: Path, moment: datetime) -> tuple[Path, Path]:
+    """Where the new tree is made and where the old one goes; with a later second if that one was used before."""
+    while True:
+        stamp = f"{moment:%Y%m%d-%H%M%S}"
+        aside = place / f"{target.name}.before-{stamp}"
+        if not os.path.lexists(aside):
+            return place / f".{target.name}.restoring-{stamp}", aside
+        moment += timedelta(seconds=1)
 
 
 def _selected(tree: ArchiveTree, request: RestoreRequest) -> tuple[list[Item], set[bytes]]:
