@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from pivori.host import keep_large_buffers
 from pivori.host.workers import Worker, WorkerPool
 
 Task = TypeVar("Task")
@@ -42,7 +43,10 @@ class Crew(Generic[Task, Result]):
 
     def __init__(self, work: Callable[[Task], Result], workers: int) -> None:
         self._work = work
-        self._pool = WorkerPool(workers, _serve, work) if workers > 1 else None
+        self._pool: WorkerPool | None = None
+        if workers > 1:
+            keep_large_buffers()  # results of megabytes come in all the time
+            self._pool = WorkerPool(workers, _serve, work)
 
     def __enter__(self) -> "Crew[Task, Result]":
         return self
