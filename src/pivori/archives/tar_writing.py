@@ -61,6 +61,7 @@ class TarPacker:
     """Makes runs of members; compressed unless ``level`` is None."""
 
     part_bytes = _PART
+    remembers = False
 
     def __init__(self, level: int | None) -> None:
         self._level = level
