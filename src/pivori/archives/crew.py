@@ -4,26 +4,28 @@ The same function object does the work in the parent when there are no workers. 
 before there is room for it, so what waits is bounded by the number of workers.
 """
 
+import os
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from pivori.host import keep_large_buffers
 from pivori.host.workers import Worker, WorkerPool
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_GIVEN_AHEAD: Final = 2
+_GIVEN_AHEAD: Final = 3
 """Tasks given to a worker before it is done with the first: it never waits for the next."""
 
 _NO_MORE: Final = object()
 
 _SMALL_MESSAGE: Final = 32 << 10
-"""A pickled task of at most this many bytes fits into a socket's buffer: sending it never waits for the worker."""
+"""Two pickled tasks of at most this many bytes fit into a socket's buffer: sending them never waits for the worker."""
 
-_WAITING: Final = 4
+_WAITING: Final = 6
 """Tasks per worker that are given out or whose results wait for an earlier one."""
 
 
@@ -31,6 +33,14 @@ class Ready(NamedTuple):
     """A result that needs no work; it keeps its place among the others."""
 
     result: Any
+
+
+class Bulk(NamedTuple):
+    """A result whose first field, bytes by the megabyte, follows the message as it is, without being pickled."""
+
+    kind: Callable[..., Any]
+    size: int
+    fields: tuple[Any, ...]
 
 
 class Crew(Generic[Task, Result]):
@@ -42,7 +52,10 @@ class Crew(Generic[Task, Result]):
 
     def __init__(self, work: Callable[[Task], Result], workers: int) -> None:
         self._work = work
-        self._pool = WorkerPool(workers, _serve, work) if workers > 1 else None
+        self._pool: WorkerPool | None = None
+        if workers > 1:
+            keep_large_buffers()  # results of megabytes come in all the time
+            self._pool = WorkerPool(workers, _serve, work)
 
     def __enter__(self) -> "Crew[Task, Result]":
         return self
@@ -51,8 +64,16 @@ class Crew(Generic[Task, Result]):
         if self._pool is not None:
             self._pool.__exit__(kind, error, trace)
 
+    @property
+    def lanes(self) -> int:
+        """How many workers there are: one at least, the parent."""
+        return 1 if self._pool is None else len(self._pool.workers)
+
     def run(self, tasks: Iterable[Task | Ready]) -> Iterator[Result]:
-        """The results of the tasks, in their order. Raises what the work raises, and WorkerDied."""
+        """The results of the tasks, in their order. Raises what the work raises, and WorkerDied.
+
+        A task with an attribute ``lane`` that is a number goes to that worker, which remembers the ones before.
+        """
         if self._pool is None:
             return (task.result if isinstance(task, Ready) else self._work(task) for task in tasks)
         return _Run[Task, Result](self._pool, iter(tasks)).results()
@@ -74,7 +95,8 @@ class _Run(Generic[Task, Result]):
     def __init__(self, pool: WorkerPool, tasks: Iterator[Task | Ready]) -> None:
         self._pool = pool
         self._tasks: Iterator[Task | Ready] | None = tasks
-        self._held: bytes | memoryview | None = None
+        self._held: bytes | None = None
+        self._held_for: Worker | None = None
         self._out: dict[Worker, deque[_Slot]] = {worker: deque() for worker in pool.workers}
         self._slots: deque[_Slot] = deque()
         self._most = _WAITING * len(pool.workers)
@@ -92,14 +114,13 @@ class _Run(Generic[Task, Result]):
 
     def _hand_out(self) -> None:
         """Give tasks until every worker has enough, or too many results wait."""
-        while len(self._slots) < self._most:
-            worker = min(self._out, key=lambda candidate: len(self._out[candidate]))
-            if len(self._out[worker]) >= _GIVEN_AHEAD or not self._take_task():
-                return
+        while len(self._slots) < self._most and self._take_task():
             if self._held is None:
                 continue
-            if self._out[worker] and len(self._held) > _SMALL_MESSAGE:
-                return  # the worker may be sending: it would not take this in, nor this process its result
+            worker = self._held_for or min(self._out, key=lambda candidate: len(self._out[candidate]))
+            given = len(self._out[worker])
+            if given >= _GIVEN_AHEAD or (given and len(self._held) > _SMALL_MESSAGE):
+                return  # a worker that is sending takes no large message in, nor this process its result
             slot = _Slot()
             self._slots.append(slot)
             self._out[worker].append(slot)
@@ -119,13 +140,29 @@ class _Run(Generic[Task, Result]):
                 self._slots.append(_Slot(task.result, is_done=True))
             else:
                 self._held = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+                lane = getattr(task, "lane", None)
+                self._held_for = None if lane is None else self._pool.workers[lane]
         return True
 
     def _collect(self) -> None:
         for worker in self._pool.ready(None):
             slot = self._out[worker].popleft()
-            slot.result = worker.receive()
+            result = worker.receive()
+            if isinstance(result, Bulk):
+                result = result.kind(_read_content(worker, result.size), *result.fields)
+            slot.result = result
             slot.is_done = True
+
+
+def _read_content(worker: Worker, size: int) -> bytearray:
+    content = bytearray(size)
+    rest = memoryview(content)
+    while rest:
+        count = os.readv(worker.connection.fileno(), [rest])
+        if not count:
+            worker.receive()  # it has died, which this says
+        rest = rest[count:]
+    return content
 
 
 def _serve(connection: "Connection[Any, Any]", work: Callable[[Any], Any]) -> None:
@@ -135,4 +172,11 @@ def _serve(connection: "Connection[Any, Any]", work: Callable[[Any], Any]) -> No
             task = connection.recv()
         except EOFError:
             return
-        connection.send(work(task))
+        result = work(task)
+        if not (isinstance(result, tuple) and result and isinstance(result[0], bytes | bytearray)):
+            connection.send(result)
+            continue
+        connection.send(Bulk(type(result), len(result[0]), result[1:]))
+        rest = memoryview(result[0])
+        while rest:
+            rest = rest[os.write(connection.fileno(), rest) :]

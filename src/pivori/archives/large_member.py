@@ -19,6 +19,8 @@ class Packer(Protocol):
 
     part_bytes: int
     """How much of a large file is compressed at once."""
+    remembers: bool
+    """Whether a file that was packed before, by the same worker, costs less."""
 
     def add(self, item: Item, content: bytes, digest: bytes) -> None:
         """Put one member into the batch that is being made; a link or directory has no digest."""

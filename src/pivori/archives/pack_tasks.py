@@ -9,9 +9,10 @@ from pivori.entries import EntryKind
 
 
 class Batch(NamedTuple):
-    """A task: members that are small."""
+    """A task: members that are small; with a lane, for the worker that had the others of that lane."""
 
     items: list[Item]
+    lane: int | None = None
 
 
 class Part(NamedTuple):

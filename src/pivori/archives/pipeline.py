@@ -12,12 +12,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from pivori.archives.batches import BYTES_PER_BATCH, Batches
 from pivori.archives.container import Captured, ProgressReport, WriteRequest
 from pivori.archives.crew import Crew, Ready
 from pivori.archives.hard_links import LinkGroups, mend_links
 from pivori.archives.large_member import REACH, LargeMember, PackedPart, Read, Sink
 from pivori.archives.manifest import MANIFEST_NAME, NotCaptured, as_text
-from pivori.archives.pack_tasks import Batch, Packed, Part, Work
+from pivori.archives.pack_tasks import Packed, Part, Work
 from pivori.archives.source_files import (
     LARGE,
     Facts,
@@ -30,8 +31,6 @@ from pivori.archives.source_files import (
 from pivori.entries import Entry, EntryKind
 from pivori.host import group_name, read_attributes, user_name
 
-FILES_PER_BATCH: Final = 128
-BYTES_PER_BATCH: Final = 8 << 20
 _LITTLE_WORK_FILES: Final = 256
 _LITTLE_WORK_BYTES: Final = 4 << 20
 _DOCUMENT_MODE: Final = 0o600
@@ -82,7 +81,7 @@ class Pipeline:
         workers = self._request.workers if self._is_much() else 1
         try:
             with Crew[Any, Any](self._work, workers) as crew:
-                self._go(crew, self._plan(self._first_positions()))
+                self._go(crew, self._plan(self._first_positions(), crew.lanes if self._sink.packer.remembers else 1))
                 self._write_late(crew)
                 if self._links:
                     self._write_links(crew)
@@ -104,7 +103,7 @@ class Pipeline:
         """Write the files that had become too large for a batch."""
         late, self._late = self._late, []
         if late:
-            self._go(crew, self._plan(late, as_large=True))
+            self._go(crew, self._plan(late, 1, as_large=True))
 
     def _write_links(self, crew: "Crew[Any, Any]") -> None:
         """Write the members that are hard links.
@@ -116,7 +115,7 @@ class Pipeline:
             self._stored.update((entry.path, entry) for entry in self._captured.entries)
             turn = waiting.take(self._stored, self._source)
             self._first_of.update(turn.first_of)
-            self._go(crew, self._plan(turn.first_of))
+            self._go(crew, self._plan(turn.first_of, 1))
             self._write_late(crew)
 
     def _is_much(self) -> bool:
@@ -147,26 +146,20 @@ class Pipeline:
             entry.attributes,
         )
 
-    def _plan(self, positions: Iterable[int], *, as_large: bool = False) -> Iterator[Any]:
-        batch: list[Item] = []
-        size = 0
+    def _plan(self, positions: Iterable[int], lanes: int, *, as_large: bool = False) -> Iterator[Any]:
+        """The tasks for some entries. Whatever is no file comes before the files that follow it."""
+        batches = Batches(lanes)
         for position in positions:
             entry = self._entries[position]
             item = self._item(position, entry)
-            is_file = entry.kind is EntryKind.FILE and item.link is None
-            if is_file and (as_large or entry.size > LARGE):
-                if batch:
-                    yield Batch(batch)
-                    batch, size = [], 0
+            if entry.kind is not EntryKind.FILE or item.link is not None:
+                yield from batches.add_other(item)
+            elif as_large or entry.size > LARGE:
+                yield from batches.rest()
                 yield from self._large_tasks(item)
-                continue
-            if batch and (size + entry.size > BYTES_PER_BATCH or len(batch) >= FILES_PER_BATCH):
-                yield Batch(batch)
-                batch, size = [], 0
-            batch.append(item)
-            size += entry.size
-        if batch:
-            yield Batch(batch)
+            else:
+                yield from batches.add_file(item, entry.size)
+        yield from batches.rest()
 
     def _large_tasks(self, item: Item) -> Iterator[Any]:
         try:

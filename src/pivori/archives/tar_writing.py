@@ -32,7 +32,7 @@ _STRONGEST: Final = 20
 _LONG_WINDOW: Final = 27
 """As long as the ordinary tools accept without an option."""
 _JOB: Final = 64 << 20
-_PART: Final = 8 << 20
+_PART: Final = (4 << 20) - (64 << 10)
 _KINDS: Final = {
     EntryKind.FILE: REGULAR,
     EntryKind.DIRECTORY: DIRECTORY,
@@ -61,6 +61,7 @@ class TarPacker:
     """Makes runs of members; compressed unless ``level`` is None."""
 
     part_bytes = _PART
+    remembers = False
 
     def __init__(self, level: int | None) -> None:
         self._level = level

@@ -26,8 +26,8 @@ _PART: Final = 2 << 20
 _SAMPLE: Final = 64 << 10
 
 # Trees of packages repeat many small files; what each worker has compressed is kept for a while.
-_REMEMBERED_FILE: Final = 64 << 10
-_REMEMBERED_BYTES: Final = 48 << 20
+_REMEMBERED_FILE: Final = 256 << 10
+_REMEMBERED_BYTES: Final = 64 << 20
 _REMEMBERED_OVERHEAD: Final = 200
 
 
@@ -54,6 +54,7 @@ class ZipPacker:
     """Makes runs of members: local headers, content, and what the directory says of them."""
 
     part_bytes = _PART
+    remembers = True
 
     def __init__(self, effort: Effort, password: bytes | None) -> None:
         self._effort = effort

@@ -54,7 +54,7 @@ def test_cut_off_anywhere(tmp_path: Path, format_: ArchiveFormat, effort: Effort
     made = make(format_, small_tree(tmp_path), tmp_path / "a", effort=effort, password=password)
     whole = made.path.read_bytes()
     right = contents(made.path, password)
-    for length in range(len(whole)):
+    for length in range(0, len(whole), 1 if password is None else 3):
         made.path.write_bytes(whole[:length])
         found = outcome(made.path, password)
         # A tar.zst without its index and table is still whole for whoever reads it as a stream.
@@ -75,7 +75,7 @@ def test_any_flipped_byte(tmp_path: Path, format_: ArchiveFormat, effort: Effort
     whole = made.path.read_bytes()
     right = {*contents(made.path, password).values(), b"noise"}  # the target of the link, shown as a file
     refused = 0
-    for position in range(len(whole)):
+    for position in range(0, len(whole), 1 if password is None else 5):  # every key takes a thousand rounds to make
         for bits in (0x01, 0xFF):
             flipped = bytearray(whole)
             flipped[position] ^= bits
@@ -86,7 +86,7 @@ def test_any_flipped_byte(tmp_path: Path, format_: ArchiveFormat, effort: Effort
             else:
                 values = found[0].values()  # type: ignore[index]
                 assert all(value in right for value in values), position
-    assert refused > len(whole) // 2
+    assert refused > len(whole) // (2 if password is None else 10)
 
 
 @pytest.mark.parametrize("format_", [ArchiveFormat.ZIP, ArchiveFormat.TAR_ZST])
@@ -133,12 +133,12 @@ def test_replaced_while_it_is_read(tmp_path: Path, format_: ArchiveFormat) -> No
 
 def zip_of(*members: tuple[ZipMember, bytes], offsets: list[int] | None = None) -> bytes:
     """A zip of these members; with ``offsets``, its directory tells lies about where they are."""
-    content, directory = b"", b""
+    content, directory = bytearray(), bytearray()
     for number, (member, stored) in enumerate(members):
         local, central = headers(member)
         directory += place_header(central, len(content) if offsets is None else offsets[number])
         content += local + stored
-    return content + directory + end_records(len(members), len(directory), len(content))
+    return bytes(content + directory) + end_records(len(members), len(directory), len(content))
 
 
 def member(name: bytes, content: bytes, **changes: int) -> tuple[ZipMember, bytes]:
