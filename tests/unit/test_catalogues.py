@@ -30,9 +30,9 @@ ENGLISH_WORDS = re.compile(
     r"write|removed|would|without|between|such|did|you|mean)(?![\w-])",
     re.IGNORECASE,
 )
-# What is the same in every language: code, examples, choices, options, names of variables, paths.
+# What is the same in every language: code, examples, names of commands, choices, options, names of variables, paths.
 LITERAL = re.compile(
-    r"`[^`]*`|^ {2,}pivori .*$|\[[^\]]*\|[^\]]*\]|(?<!\w)--?[a-z][\w-]*|PIVORI_\w+|'[^']*'|\S*/\S*|"
+    r"`[^`]*`|^ {2,}pivori .*$|^  [a-z]+ {3,}|\[[^\]]*\|[^\]]*\]|(?<!\w)--?[a-z][\w-]*|PIVORI_\w+|'[^']*'|\S*/\S*|"
     r"«\xa0[^»]*\xa0»",
     re.MULTILINE,
 )

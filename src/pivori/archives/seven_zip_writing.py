@@ -11,6 +11,7 @@ import io
 import os
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -132,13 +133,18 @@ class _Writing:
         return _Named(entry, self._stage, text)
 
     def _sorted(self, named: Iterable[_Named]) -> tuple[list[_Named], list[_Named]]:
-        """What is worth compressing, and what is not."""
+        """What is worth compressing, and what is not.
+
+        Of the same size may be the same content, which is stored once where it is compressed.
+        """
+        everything = list(named)
+        sizes = Counter(each.entry.size for each in everything)
         compressed: list[_Named] = []
         stored: list[_Named] = []
-        for each in named:
+        for each in everything:
             entry = each.entry
-            is_large = entry.kind is EntryKind.FILE and entry.size >= _WORTH_STORING
-            (stored if is_large and self._is_incompressible(entry) else compressed).append(each)
+            is_candidate = entry.kind is EntryKind.FILE and entry.size >= _WORTH_STORING and sizes[entry.size] == 1
+            (stored if is_candidate and self._is_incompressible(entry) else compressed).append(each)
         return compressed, stored
 
     def _is_incompressible(self, entry: Entry) -> bool:

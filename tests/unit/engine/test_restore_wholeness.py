@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 
 from pivori.engine.restore import Action, Restore, plan_restore
-from pivori.events import Event
+from pivori.events import Event, Progress
 from pivori.host import TargetTree
 from pivori.repository import BlobId, BlobKind, LoadedSnapshot
 from tests.compat.hostile_tree import compare, facts, noise
@@ -253,9 +253,11 @@ def test_a_file_that_changes_hands_while_it_is_compared_is_said(laboratory: Labo
     laboratory.restore(request)
     path = laboratory.target / "large"
 
-    def listen(_event: Event) -> None:
-        if path.exists() and path.stat().st_nlink == 1:
-            os.link(path, laboratory.folder / "elsewhere")
+    def listen(event: Event) -> None:
+        elsewhere = laboratory.folder / "elsewhere"
+        # Once it has been compared, and before that is acted on.
+        if isinstance(event, Progress) and event.current == b"large" and not elsewhere.exists():
+            os.link(path, elsewhere)
             if change == "removed":
                 path.unlink()
 
