@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from rows import DISK, FIGURES, TMPFS, Table, peak, repository, system, user, wall
-from tools import FIRST_BACKUP, FORCED, FULL_RESTORE, NOTHING_CHANGED, OPERATIONS, VERIFY
+from archive_tools import (
+    INFO_ZIP_NAME,
+    ORDINARY,
+    SEVEN_ZIP,
+    SEVEN_ZIP_NAME,
+    SMALL_MEMBER,
+    STREAMED,
+    TAR,
+    ZIP,
+    ZIP_RESTORE,
+    ZIP_VERIFY,
+)
+from rows import DISK, FIGURES, TMPFS, Row, Table, peak, repository, system, user, wall
+from tools import FIRST_BACKUP, FORCED, FULL_RESTORE, NOTHING_CHANGED, OPERATIONS, VERIFY, Tar
 
 STACK = "application stack"
 MILLION = "index of 1,000,000 blobs"
@@ -14,15 +26,63 @@ HUGE = "one file of 4 GiB"
 LARGE = "one directory of 200,000 files"
 START_UP = "start-up"
 BLOB_CHECK = "check before store"
+ARCHIVES = "archives"
+SEVEN_ZIPS = "archives, 7z"
+STRATEGIES = "strategies"
+MEMBER = "one member of 4 GiB"
 SCENARIOS = {
     "stack": STACK, "million": MILLION, "huge": HUGE, "large": LARGE, "start-up": START_UP, "blob-check": BLOB_CHECK,
+    "archives": ARCHIVES, "seven-zip": SEVEN_ZIPS, "strategies": STRATEGIES, "member": MEMBER,
 }  # fmt: skip
 """Short names for the command line, and the names that the tables carry."""
 
+OF_ARCHIVES = (ARCHIVES, SEVEN_ZIPS, STRATEGIES, MEMBER)
+"""The scenarios in which no other backup program takes part."""
+
 FIRST_OPENING = "opening, first time"
 SECOND_OPENING = "opening, second time"
-UNITS = {"wall": (1, "s", 2), "peak": (1e6, "MB", 0), "repository": (1e6, "MB", 1)}
+UNITS = {"wall": (1, "s", 2), "peak": (1e6, "MB", 0), "repository": (1e6, "MB", 1), "size": (1e6, "MB", 1)}
 """For each figure: the divisor, the unit, the decimals."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A column of a table: a figure in relation to that of `other`; None is the ordinary tool of the operation."""
+
+    title: str
+    other: str | None
+    figure: Callable[[Row], float | None]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the tables of a scenario call what was written, and their ratios."""
+
+    size: str
+    ratios: tuple[Ratio, ...]
+
+
+OF_BACKUPS = Columns(
+    "repository MB",
+    (
+        Ratio("wall × restic", "restic", wall),
+        Ratio("wall × tar", Tar.name, wall),
+        Ratio("peak × restic", "restic", peak),
+    ),
+)
+BESIDE_ORDINARY = Columns(
+    "archive MB",
+    (
+        Ratio("wall × ordinary", None, wall),
+        Ratio("size × ordinary", None, repository),
+        Ratio("peak × ordinary", None, peak),
+    ),
+)
+BESIDE_COMPLETE = Columns(
+    "size MB", (Ratio("wall × complete", "complete", wall), Ratio("size × complete", "complete", repository))
+)
+COLUMNS = {ARCHIVES: BESIDE_ORDINARY, SEVEN_ZIPS: BESIDE_ORDINARY, MEMBER: BESIDE_ORDINARY, STRATEGIES: BESIDE_COMPLETE}
+"""The columns of the scenarios that are not about backups beside restic."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +116,14 @@ WANTED = (
     Wanted(START_UP, "--version", "wall", 0.15, None),
     Wanted(START_UP, "--help", "wall", 0.3, None),
     Wanted(BLOB_CHECK, FIRST_BACKUP, "wall", 1.05, "pivori --verify-blobs none"),
+    Wanted(ARCHIVES, ZIP, "wall", 0.15, INFO_ZIP_NAME),
+    Wanted(ARCHIVES, ZIP, "size", 1.03, INFO_ZIP_NAME),
+    Wanted(ARCHIVES, ZIP_VERIFY, "wall", 0.5, INFO_ZIP_NAME),
+    Wanted(ARCHIVES, ZIP_RESTORE, "wall", 0.6, INFO_ZIP_NAME),
+    Wanted(ARCHIVES, TAR, "wall", 1.1, Tar.name),
+    Wanted(SEVEN_ZIPS, SEVEN_ZIP, "wall", 1.0, SEVEN_ZIP_NAME),
+    Wanted(SEVEN_ZIPS, SEVEN_ZIP, "size", 1.02, SEVEN_ZIP_NAME),
+    *(Wanted(MEMBER, operation, "peak", 1.25, SMALL_MEMBER) for operation in STREAMED),
 )
 
 
@@ -122,6 +190,7 @@ def amount(wanted: Wanted, value: float | None) -> str:
 
 def section(table: Table) -> list[str]:
     """One table with its head and every figure."""
+    columns = COLUMNS.get(table.scenario, OF_BACKUPS)
     versions = "; ".join(f"{tool}: {version}" for tool, version in table.versions.items())
     lines = [
         f"## {table.scenario[0].upper()}{table.scenario[1:]}, on {table.medium}",
@@ -131,9 +200,9 @@ def section(table: Table) -> list[str]:
         f"Measured {table.date} on {table.machine}. {versions}.",
         *(f"\n**Failed:** {failure.splitlines()[0]}" for failure in table.failures),
         "",
-        "| operation | tool | wall s (least – most) | user s | system s | peak MB | repository MB | runs "
-        "| wall × restic | wall × tar | peak × restic |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        f"| operation | tool | wall s (least – most) | user s | system s | peak MB | {columns.size} | runs "
+        f"| {' | '.join(each.title for each in columns.ratios)} |",
+        f"|---|---|--:|--:|--:|--:|--:|--:|{'--:|' * len(columns.ratios)}",
     ]
     return lines + [line(table, operation, tool) for operation, tool in table.pairs()]
 
@@ -153,10 +222,7 @@ def line(table: Table, operation: str, tool: str) -> str:
         memory(sorted(peak(row) for row in rows), table.median(operation, tool, peak)),
         "" if size is None else f"{size / 1e6:.1f}",
         str(len(rows)),
-        *(
-            compared(table, operation, tool, other, figure)
-            for other, figure in (("restic", wall), ("tar+zstd", wall), ("restic", peak))
-        ),
+        *(compared(table, operation, tool, each) for each in COLUMNS.get(table.scenario, OF_BACKUPS).ratios),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -167,9 +233,16 @@ def memory(peaks: list[float], middle: float) -> str:
     return f"{middle / 1e6:.0f}{most}"
 
 
-def compared(table: Table, operation: str, tool: str, other: str, figure) -> str:
-    """The ratio of two medians, empty for a tool's own line and where the other has none."""
-    base = table.median(operation, other, figure)
-    if tool == other or not base:
+def compared(table: Table, operation: str, tool: str, column: Ratio) -> str:
+    """The ratio of two medians, empty for a tool's own line, where the other has none, and for another content."""
+    other = column.other or ordinary(table, operation)
+    mine = table.median(operation, tool, column.figure)
+    base = table.median(operation, other, column.figure)
+    if tool in (other, SMALL_MEMBER) or mine is None or not base:
         return ""
-    return f"{table.median(operation, tool, figure) / base:.2f}"
+    return f"{mine / base:.2f}"
+
+
+def ordinary(table: Table, operation: str) -> str:
+    """The ordinary tool that has an operation; empty when none was measured."""
+    return next((tool for tool in ORDINARY if table.of(operation, tool)), "")

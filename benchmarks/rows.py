@@ -26,7 +26,7 @@ class Row:
     repetition: int
     measurement: Measurement
     repository_bytes: int | None = None
-    """Size of the repository afterwards, where the operation is the first backup."""
+    """Size of the repository after the first backup, of an archive, or of what a snapshot added."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,13 @@ def peak(row: Row) -> float:
 
 
 def repository(row: Row) -> float | None:
-    """Bytes of the repository."""
+    """Bytes of the repository, or of what stands for it."""
     return row.repository_bytes
 
 
-FIGURES: dict[str, Callable[[Row], float | None]] = {"wall": wall, "peak": peak, "repository": repository}
+FIGURES: dict[str, Callable[[Row], float | None]] = {
+    "wall": wall, "peak": peak, "repository": repository, "size": repository,
+}  # fmt: skip
 
 
 def machine(folder: Path) -> str:

@@ -11,19 +11,37 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import archive_scenarios
 import dataset
 import scenarios
 from million import million_blobs
-from report import BLOB_CHECK, HUGE, LARGE, MILLION, SCENARIOS, STACK, START_UP, render
+from report import (
+    ARCHIVES,
+    BLOB_CHECK,
+    HUGE,
+    LARGE,
+    MEMBER,
+    MILLION,
+    OF_ARCHIVES,
+    SCENARIOS,
+    SEVEN_ZIPS,
+    STACK,
+    START_UP,
+    STRATEGIES,
+    render,
+)
 from rows import Table, keep
+from strategies import ADDED, CHANGED, REMOVED, strategies
 from tools import Pivori, Tool, find, remove
 
 HERE = Path(__file__).resolve().parent
 SHARED_MEMORY = Path("/dev/shm")
+READ_BACK = "`pivori` reads back what it has written before it is done."
+STREAMS = f"{READ_BACK} The rows of the writing alone are without that."
 
 
 def options() -> argparse.Namespace:
@@ -52,7 +70,9 @@ class Session:
         self.tools = find(asked.tools.split(","), asked.restic, asked.pivori)
         self.tables: list[Table] = []
 
-    def measure(self, scenario: str, subject: str, work: Path, tools: list[Tool], act: Callable[[Table], None]) -> None:
+    def measure(
+        self, scenario: str, subject: str, work: Path, tools: Sequence[Tool], act: Callable[[Table], None]
+    ) -> None:
         """Fills one table. A failure is noted in it and does not keep the other scenarios from running."""
         if not tools:
             return
@@ -113,6 +133,41 @@ def others(session: Session, source: Path, work: Path, facts: dataset.Facts) -> 
         )  # fmt: skip
 
 
+def archives(session: Session, source: Path, work: Path, facts: dataset.Facts) -> None:
+    """The scenarios about archives: this program beside the ordinary tools, which are always all taken."""
+    pivori = next((tool for tool in session.tools if isinstance(tool, Pivori)), None)
+    if pivori is None:
+        return
+    if session.wants(ARCHIVES):
+        streamed, runs = archive_scenarios.streamed_tools(pivori), session.asked.runs
+        session.measure(
+            ARCHIVES, f"{facts.sentence()}. {STREAMS}", work, archive_scenarios.heads(streamed),
+            lambda table: archive_scenarios.archives(table, streamed, source, work, runs),
+        )  # fmt: skip
+    if session.wants(SEVEN_ZIPS):
+        writers = archive_scenarios.seven_zip_tools(pivori)
+        with archive_scenarios.part_of(source, work) as part:
+            subject = (
+                f"{archive_scenarios.part_sentence(source)}: {dataset.count(part).sentence()}. One run. {READ_BACK}"
+            )
+            session.measure(
+                SEVEN_ZIPS, subject, work, archive_scenarios.heads(writers),
+                lambda table: archive_scenarios.seven_zip(table, writers, part, work),
+            )  # fmt: skip
+    if session.wants(STRATEGIES):
+        subject = (
+            f"{facts.sentence()}, in a git work tree; the differential ones after a change of about "
+            f"{CHANGED + ADDED + REMOVED} files. One run. The size of a snapshot is what it added to the repository."
+        )
+        session.measure(STRATEGIES, subject, work, [pivori], lambda table: strategies(table, pivori, source, work))
+    if session.wants(MEMBER):
+        subject = f"4 GiB, half text and half incompressible; beside them 1 GiB of the same. One run. {STREAMS}"
+        session.measure(
+            MEMBER, subject, work, archive_scenarios.heads(archive_scenarios.streamed_tools(pivori)),
+            lambda table: archive_scenarios.member(table, pivori, work),
+        )  # fmt: skip
+
+
 @contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
     """A folder of its own that is removed at the end, whatever happens."""
@@ -135,6 +190,7 @@ def main() -> None:
         if session.wants(STACK):
             stack(session, source, work, facts)
         others(session, source, work, facts)
+        archives(session, source, work, facts)
     print(render(session.tables))
     finish(session)
 
@@ -148,11 +204,12 @@ def subject(asked: argparse.Namespace) -> tuple[Path, dataset.Facts]:
 
 
 def finish(session: Session) -> None:
-    """Keeps the tables and tells the failures; a run without both pivori and restic is only printed."""
+    """Keeps the tables and tells the failures; one about backups without both pivori and restic is only printed."""
     folder = session.asked.output or HERE
-    whole = len(session.named("pivori", "restic")) == 2 and not session.asked.source
-    if whole and str(folder) != "-" and session.tables:
-        tables = keep(folder / "results.json", session.tables)
+    both = len(session.named("pivori", "restic")) == 2
+    fresh = [table for table in session.tables if both or table.scenario in OF_ARCHIVES]
+    if fresh and str(folder) != "-" and not session.asked.source:
+        tables = keep(folder / "results.json", fresh)
         (folder / "RESULTS.md").write_text(render(tables))
         print(f"kept in {folder / 'RESULTS.md'}", file=sys.stderr)
     failures = [

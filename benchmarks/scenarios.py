@@ -74,7 +74,7 @@ def step(table: Table, tool: Tool, operation: str, place: Place, source: Path, r
     """One operation with what belongs to it. Raises Failed."""
     if row := run_once(tool, operation, place, source, repetition):
         table.rows.append(row)
-        if operation == FULL_RESTORE:
+        if tool.restores(operation):
             finish_restore(tool, place, source, check=repetition == 0)
 
 
@@ -96,15 +96,15 @@ def run_once(
     words = tool.words(operation, place, source)
     if words is None:
         return None
-    if operation == FULL_RESTORE:
+    if tool.restores(operation):
         place.target.mkdir()
     os.sync()
     result = measure.run(
         words, cwd=tool.directory(operation, place), environment=tool.environment(place), log=place.log
     )
     refuse_failure(tool, operation, place, result)
-    size = folder_bytes(place.repository) if operation == FIRST_BACKUP else None
-    row = Row(tool.name, called or operation, repetition, result, size)
+    written = tool.written(operation, place)
+    row = Row(tool.name, called or operation, repetition, result, None if written is None else size_of(written))
     tell(row)
     return row
 
@@ -125,9 +125,11 @@ def finish_restore(tool: Tool, place: Place, source: Path, *, check: bool) -> No
         raise Failed(f"{tool.name} restored something else:\n" + "\n".join(found))
 
 
-def folder_bytes(folder: Path) -> int:
-    """The lengths of all files of a folder, summed."""
-    return sum(os.lstat(f"{where}/{name}").st_size for where, _, names in os.walk(folder) for name in names)
+def size_of(written: Path) -> int:
+    """The length of a file, or the lengths of all files of a folder, summed."""
+    if written.is_file():
+        return written.stat().st_size
+    return sum(os.lstat(f"{where}/{name}").st_size for where, _, names in os.walk(written) for name in names)
 
 
 def read_everything(source: Path) -> None:
@@ -144,7 +146,7 @@ def read_everything(source: Path) -> None:
 def tell(row: Row) -> None:
     """One line about a run that has just ended."""
     figures = row.measurement
-    size = f"  repository {row.repository_bytes / 1e6:8.1f} MB" if row.repository_bytes is not None else ""
+    size = f"  written {row.repository_bytes / 1e6:8.1f} MB" if row.repository_bytes is not None else ""
     print(
         f"  [{row.repetition + 1}] {row.operation:<22} {row.tool:<26} wall {figures.wall:7.2f}  "
         f"user {figures.user:7.2f}  system {figures.system:6.2f}  peak {figures.peak / 1e6:7.1f} MB{size}",

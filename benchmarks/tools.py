@@ -120,6 +120,14 @@ class Tool:
         """Where `source` lies after a restore."""
         return place.target / source.relative_to("/")
 
+    def restores(self, operation: str) -> bool:
+        """Whether an operation writes a tree into the target."""
+        return operation == FULL_RESTORE
+
+    def written(self, operation: str, place: Place) -> Path | None:
+        """What an operation has written whose size is of interest; None when it is of none."""
+        return place.repository if operation == FIRST_BACKUP else None
+
 
 class Restic(Tool):
     """The real restic, with its cache in place as a user has it."""
