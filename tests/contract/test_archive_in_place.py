@@ -94,12 +94,14 @@ def test_put_back_when_a_rename_fails(
     before = picture(live)
     real, count = os.rename, 0
 
-    def rename(source: bytes, destination: bytes) -> None:
+    def rename(source: bytes, destination: bytes, **places: int) -> None:
         nonlocal count
+        if places:  # a restored file gets its name
+            return real(source, destination, **places)
         count += 1
         if count == failing:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        real(source, destination)
+        return real(source, destination)
 
     monkeypatch.setattr(in_place.os, "rename", rename)
     with pytest.raises(SwapFailed):
@@ -113,12 +115,14 @@ def test_put_back_of_several_parts(tmp_path: Path, live: Path, failing: int, mon
     before = picture(live)
     real, count = os.rename, 0
 
-    def rename(source: bytes, destination: bytes) -> None:
+    def rename(source: bytes, destination: bytes, **places: int) -> None:
         nonlocal count
+        if places:  # a restored file gets its name
+            return real(source, destination, **places)
         count += 1
         if count == failing:
             raise KeyboardInterrupt
-        real(source, destination)
+        return real(source, destination)
 
     monkeypatch.setattr(in_place.os, "rename", rename)
     with pytest.raises(KeyboardInterrupt):

@@ -39,7 +39,7 @@ class Terminal:
 
     def screen(self, *, codes: bool = False) -> str:
         """All that was ever shown, with its control codes or without."""
-        return self("capture-pane", "-p", "-S", "-", *(["-e"] if codes else []))
+        return self("capture-pane", "-p", "-J", "-S", "-", *(["-e"] if codes else []))
 
     def wait(self, text: str, times: int = 1) -> str:
         """Wait until a text was shown so many times; returns all that was."""

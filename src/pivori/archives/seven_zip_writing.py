@@ -214,16 +214,21 @@ class _Writing:
                     self._left_out(entry, _UNREADABLE)
             elif entry.kind is not EntryKind.FILE:
                 self._captured.entries.append(entry)
-            elif (known := self._facts.get(entry.path)) is None or self._is_changed(entry.path, known):
+            elif (known := self._facts.get(entry.path)) is None or self._is_changed(entry, known):
                 unsure.append((number, entry))
             else:
                 self._captured.entries.append(_with_facts(entry, known))
         if unsure:
             self._take_from_archive(unsure)
 
-    def _is_changed(self, path: bytes, known: Facts) -> bool:
+    def _is_changed(self, entry: Entry, known: Facts) -> bool:
+        """Whether the program may have read something else than what was hashed: before it, or after it."""
+        if (entry.mtime_ns, entry.size) != (known.mtime_ns, known.size):
+            return True
+        if entry.ctime_ns and (entry.ctime_ns, entry.inode) != (known.ctime_ns, known.inode):
+            return True
         try:
-            descriptor, status = self._sources.open(path)
+            descriptor, status = self._sources.open(entry.path)
         except OSError:
             return True
         os.close(descriptor)
