@@ -10,7 +10,7 @@ import stat
 import struct
 import time
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from pivori.entries import EntryKind
 
@@ -31,9 +31,10 @@ ZIP64_END_SIGNATURE: Final = 0x06064B50
 ZIP64_LOCATOR_SIGNATURE: Final = 0x07064B50
 
 CENTRAL: Final = struct.Struct("<IHHHHHHIIIHHHHHII")
-_CENTRAL_REST: Final = struct.Struct("<HHHHII")
-_SHARED: Final = struct.Struct("<HHHHHIIIH")
-_LENGTH: Final = struct.Struct("<H")
+_END_OF_CENTRAL: Final = struct.Struct("<HHHII")
+_START: Final = struct.Struct("<HH")
+_SIZES: Final = struct.Struct("<IIIH")
+_NUMBER: Final = struct.Struct("<H")
 _MADE_BY: Final = 3 << 8 | 45
 LOCAL_MAGIC: Final = LOCAL_SIGNATURE.to_bytes(4, "little")
 _CENTRAL_MAGIC: Final = CENTRAL_SIGNATURE.to_bytes(4, "little") + _MADE_BY.to_bytes(2, "little")
@@ -91,38 +92,64 @@ def headers(member: ZipMember) -> tuple[bytes, bytes]:
     if member.has_descriptor or member.is_wide or member.size >= LIMIT or member.stored_size >= LIMIT:
         return _wide_local_header(member), _wide_central_header(member)
     name = member.name
-    time_field, owner_field = _unix_fields(member.mtime_ns // 1_000_000_000, member.uid, member.gid)
-    if member.is_encrypted:
-        time_field += _aes_field(member)
-    shared = _shared(member, _AES if member.is_encrypted else _PLAIN, member.size, member.stored_size)
-    length = len(time_field)
+    known = _known_fields(member.mtime_ns // 1_000_000_000, member.uid, member.gid, member.mode, member.kind)
+    if member.is_encrypted or not name.isascii():
+        known = known._replace(
+            start=_START.pack(_AES if member.is_encrypted else _PLAIN, _flags(member)),
+            time_field=known.time_field + _aes_field(member) if member.is_encrypted else known.time_field,
+        )
+    sizes = _SIZES.pack(member.crc, member.stored_size, member.size, len(name))
+    method = _NUMBER.pack(_AES_METHOD if member.is_encrypted else member.method)
+    shared = b"".join((known.start, method, known.dos_time, sizes))
+    length = len(known.time_field)
     return (
-        b"".join((LOCAL_MAGIC, shared, _LENGTH.pack(length + len(owner_field)), name, time_field, owner_field)),
         b"".join(
-            (_CENTRAL_MAGIC, shared, _CENTRAL_REST.pack(length, 0, 0, 0, _attributes(member), 0), name, time_field)
+            (
+                LOCAL_MAGIC,
+                shared,
+                _NUMBER.pack(length + len(known.owner_field)),
+                name,
+                known.time_field,
+                known.owner_field,
+            )
         ),
+        b"".join((_CENTRAL_MAGIC, shared, _NUMBER.pack(length), known.end, name, known.time_field)),
     )
+
+
+class _Known(NamedTuple):
+    """The parts of the headers that many members share."""
+
+    start: bytes
+    dos_time: bytes
+    time_field: bytes
+    owner_field: bytes
+    end: bytes
+
+
+@functools.lru_cache(maxsize=4096)
+def _known_fields(seconds: int, uid: int, gid: int, mode: int, kind: EntryKind) -> _Known:
+    time_field, owner_field = _unix_fields(seconds, uid, gid)
+    end = _END_OF_CENTRAL.pack(0, 0, 0, _attributes(mode, kind), 0)
+    return _Known(_START.pack(_PLAIN, 0), struct.pack("<HH", *_dos_time(seconds)), time_field, owner_field, end)
 
 
 def _shared(member: ZipMember, version: int, size: int, stored_size: int) -> bytes:
     """The fields that both headers have, in the same order."""
-    time_, date = _dos_time(member.mtime_ns // 1_000_000_000)
-    return _SHARED.pack(
-        version,
-        _flags(member),
-        _AES_METHOD if member.is_encrypted else member.method,
-        time_,
-        date,
-        member.crc,
-        stored_size,
-        size,
-        len(member.name),
+    seconds = member.mtime_ns // 1_000_000_000
+    return b"".join(
+        (
+            _START.pack(version, _flags(member)),
+            _NUMBER.pack(_AES_METHOD if member.is_encrypted else member.method),
+            struct.pack("<HH", *_dos_time(seconds)),
+            _SIZES.pack(member.crc, stored_size, size, len(member.name)),
+        )
     )
 
 
-def _attributes(member: ZipMember) -> int:
-    attributes = (_TYPE_BITS[member.kind] | member.mode) << 16
-    return attributes | _MS_DIRECTORY if member.kind is EntryKind.DIRECTORY else attributes
+def _attributes(mode: int, kind: EntryKind) -> int:
+    attributes = (_TYPE_BITS[kind] | mode) << 16
+    return attributes | _MS_DIRECTORY if kind is EntryKind.DIRECTORY else attributes
 
 
 def _wide_local_header(member: ZipMember) -> bytes:
@@ -131,7 +158,7 @@ def _wide_local_header(member: ZipMember) -> bytes:
     extra = struct.pack("<HHQQ", 1, 16, known.size, known.stored_size) + b"".join(_other_fields(member))
     version = max(_ZIP64, _AES if member.is_encrypted else 0)
     shared = _shared(known, version, LIMIT, LIMIT)
-    return b"".join((LOCAL_MAGIC, shared, _LENGTH.pack(len(extra)), member.name, extra))
+    return b"".join((LOCAL_MAGIC, shared, _NUMBER.pack(len(extra)), member.name, extra))
 
 
 def _wide_central_header(member: ZipMember) -> bytes:
@@ -140,7 +167,7 @@ def _wide_central_header(member: ZipMember) -> bytes:
     extra = (struct.pack("<HH", 1, len(wide)) + wide if wide else b"") + _other_fields(member)[0]
     version = max(_ZIP64, _AES if member.is_encrypted else 0)
     shared = _shared(member, version, min(member.size, LIMIT), min(member.stored_size, LIMIT))
-    rest = _CENTRAL_REST.pack(len(extra), 0, 0, 0, _attributes(member), 0)
+    rest = _NUMBER.pack(len(extra)) + _END_OF_CENTRAL.pack(0, 0, 0, _attributes(member.mode, member.kind), 0)
     return b"".join((_CENTRAL_MAGIC, shared, rest, member.name, extra))
 
 
@@ -222,7 +249,6 @@ def _is_utf8(name: bytes) -> bool:
     return True
 
 
-@functools.lru_cache(maxsize=256)
 def _unix_fields(mtime: int, uid: int, gid: int) -> tuple[bytes, bytes]:
     """The time in seconds, and the numbers of the owner, as far as the fields can hold them."""
     time_field = _UT.pack(0x5455, 5, 1, mtime) if -(1 << 31) <= mtime < 1 << 31 else b""

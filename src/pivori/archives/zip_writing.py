@@ -1,6 +1,7 @@
 """Writing a zip: workers make whole runs of members, the parent writes them and keeps the central directory."""
 
 from array import array
+from collections import OrderedDict
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from pivori.archives.container import Captured, Effort, ProgressReport, WriteRequest
@@ -25,16 +26,16 @@ from pivori.entries import EntryKind
 _PART: Final = 2 << 20
 _SAMPLE: Final = 64 << 10
 
-# Trees of packages repeat many small files; what each worker has compressed is kept for a while.
+# Trees of packages repeat many files; what the workers, together, have compressed is kept for a while.
 _REMEMBERED_FILE: Final = 256 << 10
-_REMEMBERED_BYTES: Final = 64 << 20
+_REMEMBERED_BYTES: Final = 192 << 20
 _REMEMBERED_OVERHEAD: Final = 200
 
 
 def write_zip(request: WriteRequest, out: BinaryIO, *, progress: ProgressReport) -> Captured:
     """Write a zip: see :class:`pivori.archives.container.WriteArchive`."""
     password = None if request.password is None else request.password.encode()
-    sink = _ZipSink(Output(out), ZipPacker(request.effort, password), password)
+    sink = _ZipSink(Output(out), ZipPacker(request.effort, password, max(1, request.workers)), password)
     captured = Pipeline(request, sink, progress, links=False).run()
     sink.finish()
     return captured
@@ -56,10 +57,12 @@ class ZipPacker:
     part_bytes = _PART
     remembers = True
 
-    def __init__(self, effort: Effort, password: bytes | None) -> None:
+    def __init__(self, effort: Effort, password: bytes | None, workers: int) -> None:
         self._effort = effort
         self._password = password
-        self._known: dict[bytes, tuple[int, Buffer | None]] = {}
+        self._workers = workers
+        self._most_known = _REMEMBERED_BYTES // workers
+        self._known: OrderedDict[bytes, tuple[int, Buffer | None]] = OrderedDict()
         self._known_bytes = 0
         self._begin()
 
@@ -69,7 +72,7 @@ class ZipPacker:
         self._marks = array("Q")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return ZipPacker, (self._effort, self._password)
+        return ZipPacker, (self._effort, self._password, self._workers)
 
     def add(self, item: Item, content: bytes, digest: bytes) -> None:
         """Put one member into the run."""
@@ -102,10 +105,9 @@ class ZipPacker:
         if len(content) <= _REMEMBERED_FILE:
             self._known[digest] = made
             self._known_bytes += _REMEMBERED_OVERHEAD + (len(packed) if packed is not None else 0)
-            while self._known_bytes > _REMEMBERED_BYTES:
-                oldest = next(iter(self._known))
-                _, packed = self._known.pop(oldest)
-                self._known_bytes -= _REMEMBERED_OVERHEAD + (len(packed) if packed is not None else 0)
+            while self._known_bytes > self._most_known:
+                _, (_, oldest) = self._known.popitem(last=False)
+                self._known_bytes -= _REMEMBERED_OVERHEAD + (len(oldest) if oldest is not None else 0)
         return made
 
     def finish(self) -> tuple[bytes, Directory]:
