@@ -140,7 +140,7 @@ def bombs(tmp_path_factory: pytest.TempPathFactory) -> Forger:
         ("diff latest~1 latest", INCOMPLETE, "file 6"),
         ("dump latest", INCOMPLETE, INSIDE.decode()),
         ("verify", FAILURE, "tree/"),
-        ("verify --read-data", FAILURE, "of its blobs are damaged"),
+        ("verify --read-data", FAILURE, "holds damaged blobs"),
         ("prune --dry-run", FAILURE, ""),
         ("stats", FAILURE, ""),
         ("stats --mode files-by-contents", FAILURE, ""),
