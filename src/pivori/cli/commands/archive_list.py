@@ -9,7 +9,7 @@ from datetime import datetime
 
 import click
 
-from pivori.cli.archive_options import directory_of, history_of
+from pivori.cli.archive_options import directory_of, directory_option, history_of
 from pivori.cli.archive_wording import archive_age, archive_time, verdict_word
 from pivori.cli.options import repository_command
 from pivori.cli.output import Cell
@@ -27,16 +27,17 @@ from pivori.translation import _
     ),
     examples=[("pivori archive list", _("those in /backups, or where PIVORI_BACKUP_DIR says"))],
 )
-@click.argument("directory", metavar=_("[DIRECTORY]"), required=False)
+@click.argument("place", metavar=_("[DIRECTORY]"), required=False)
+@directory_option
 @click.option("-a", "--all", "everything", is_flag=True, help=_("Also archives with names of other people's choice."))
-def command(session: Session, directory: str | None, everything: bool) -> None:
+def command(session: Session, place: str | None, directory: str | None, everything: bool) -> None:
     """List them."""
-    place = directory_of(session, directory)
-    found = list_archives(place, history_of(session).runs(), everything=everything)
+    folder = directory_of(session, place or directory)
+    found = list_archives(folder, history_of(session).runs(), everything=everything)
     output = session.output
     output.record([_record(each) for each in found])
     if not found:
-        output.say(_("There is no archive in {directory}.").format(directory=place))
+        output.say(_("There is no archive in {directory}.").format(directory=folder))
         return
     now = session.clock.now()
     rows = [_row(each, now) for each in found]

@@ -108,7 +108,7 @@ def _show(session: Session, fates: Sequence[Fate]) -> None:
             }
         )
         word = _("keep") if fate.stays else _("remove")
-        rows.append([word, archive.path.name, show_bytes(archive.size), "; ".join(reasons)])
+        rows.append([word, archive.path.name, show_bytes(archive.size), _("; ").join(reasons)])
     if rows:
         output.table(["", _("Name"), _("Size"), _("Reasons")], rows, right={2})
 
