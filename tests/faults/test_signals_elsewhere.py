@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -217,11 +218,22 @@ def test_interrupted_right_after_its_first_line(pivori: Pivori, number: signal.S
     assert early > 0
 
 
+def is_ignoring(pid: int, number: signal.Signals) -> bool:
+    """Whether a process ignores a signal, as proc(5) tells it."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("SigIgn:"):
+                return bool(int(line.split()[1], 16) & 1 << (number - 1))
+    return False
+
+
 def test_what_the_caller_ignores_stays_ignored(pivori: Pivori) -> None:
     ignoring = replace(
         pivori, is_measured=False, command=("sh", "-c", "trap '' INT; exec \"$@\"", "sh", *pivori.command)
     )
     process = ignoring.start("--help")
+    while process.poll() is None and not is_ignoring(process.pid, signal.SIGINT):
+        time.sleep(0.001)
     for _ in range(20):
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
