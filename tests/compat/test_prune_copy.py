@@ -61,9 +61,9 @@ class Desk:
     def snapshots(self) -> list[str]:
         return [each["id"] for each in json.loads(self.restic_run("snapshots", "--json"))]
 
-    def check(self) -> None:
+    def check(self, *options: str) -> None:
         self.restic.check(self.path, self.password)
-        self.run("verify", "--read-data")
+        self.run("verify", "--read-data", *options)
 
     def check_restores(self, seed: int, snapshot: str = "latest") -> None:
         """restic brings back what was there."""
@@ -127,6 +127,9 @@ def test_restic_prunes_what_we_wrote(desk: Desk) -> None:
     for seed in (1, 2):
         desk.backup(seed, ours=True)
     desk.restic_run("forget", "--keep-last", "1", "--prune", "--max-unused", "0")
+    # A snapshot that another program removed is named once, and then accepted.
+    assert "snapshot-gone" in desk.run("verify", "--json", expect=1).stdout
+    desk.check("--accept-missing")
     desk.check()
     desk.check_restores(2)
     figures = desk.json("prune", "--dry-run")
@@ -212,7 +215,7 @@ def test_a_snapshot_that_lacks_something_stops_the_prune(newest_desk: Desk) -> N
     victim.rename(moved)
     before = sorted((desk.path / "data").rglob("*"))
     result = desk.run("prune", expect=1)
-    assert victim.name in result.stderr
+    assert victim.name[:8] in result.stderr
     assert sorted((desk.path / "data").rglob("*")) == before
     moved.rename(victim)
     desk.run("prune")
@@ -342,7 +345,7 @@ def test_unlock_takes_what_is_abandoned(newest_desk: Desk) -> None:
     assert refusal["name"] == "repository-locked"
     assert "No such process runs here, but it may run in a container." in refusal["message"]
     assert "run `pivori unlock`" in refusal["hint"]
-    assert refusal["details"]["remaining"].startswith("9m")
+    assert refusal["details"]["remaining"].startswith(("9 min", "10 min"))
     assert f"counts as abandoned in {refusal['details']['remaining']}" in refusal["hint"]
     assert desk.json("unlock")["removed"] == 1
     desk.run("prune")
