@@ -56,7 +56,7 @@ def archive(
 def restore(path: Path, target: Path, **options: object) -> RestoreOutcome:
     """Restore an archive with the engine."""
     moment = datetime(2025, 11, 8, 12, 0, 0)
-    return restore_archive(RestoreRequest(path=path, target=target, moment=moment, **options), nobody_listens)  # type: ignore[arg-type]
+    return restore_archive(RestoreRequest(path=path, target=target, moment=moment, **options), nobody_listens)
 
 
 def everything(root: Path) -> None:

@@ -41,7 +41,7 @@ ATTEMPTS = 3
 
 def run(*command: str | Path, **options: object) -> str:
     """Run a command and return what it printed; raises CalledProcessError."""
-    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, **options).stdout  # type: ignore[call-overload]
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, **options).stdout
 
 
 def deb822_entries(text: str) -> Iterator[tuple[list[str], list[str], str]]:

@@ -52,7 +52,7 @@ def manifest(file: zipfile.ZipFile, *entries: Entry) -> None:
 
 
 def entry(path: bytes, kind: EntryKind = EntryKind.FILE, **facts: object) -> Entry:
-    return Entry(path=path, kind=kind, mode=0o644, mtime_ns=0, **facts)  # type: ignore[arg-type]
+    return Entry(path=path, kind=kind, mode=0o644, mtime_ns=0, **facts)
 
 
 def absolute(file: zipfile.ZipFile) -> None:

@@ -95,7 +95,7 @@ def request_for(root: Path, manifest: list[Captured], **settings: object) -> Wri
         documents={b".pivori/note": b"a document"},
         manifest=make_manifest,
         names=NAMES,
-        **settings,  # type: ignore[arg-type]
+        **settings,
     )
 
 

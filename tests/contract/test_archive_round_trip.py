@@ -33,7 +33,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def verify(path: Path, **options: object) -> VerifyOutcome:
-    return verify_archive(VerifyRequest(path=path, **options), nobody_listens)  # type: ignore[arg-type]
+    return verify_archive(VerifyRequest(path=path, **options), nobody_listens)
 
 
 def base_of(path: Path, root: Path) -> BaseArchive:

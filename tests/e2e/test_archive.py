@@ -33,7 +33,7 @@ def backups(tmp_path: Path) -> Path:
 
 def create(pivori: Pivori, tree: Path, backups: Path, *options: str, **more: object) -> Path:
     """Make an archive; returns its path."""
-    return Path(pivori.json("archive", "create", tree, "-d", backups, *options, **more)["archive"])  # type: ignore[arg-type]
+    return Path(pivori.json("archive", "create", tree, "-d", backups, *options, **more)["archive"])
 
 
 def everything_in(place: Path) -> dict[str, bytes]:
@@ -201,7 +201,7 @@ def refused(pivori: Pivori, place: Path, *arguments: object, code: str, status: 
     """A command that ends with an error of this code, names the file, says what to do, and changes nothing."""
     before = everything_in(place)
     names = sorted(str(path) for path in place.rglob("*"))
-    done = pivori("archive", *arguments, "--json", expect=status)  # type: ignore[arg-type]
+    done = pivori("archive", *arguments, "--json", expect=status)
     said = json.loads(done.stderr.splitlines()[-1])
     assert said["name"] == code, said
     assert str(about) in said["message"]
@@ -209,7 +209,7 @@ def refused(pivori: Pivori, place: Path, *arguments: object, code: str, status: 
     assert "Traceback" not in done.stderr
     assert everything_in(place) == before
     assert sorted(str(path) for path in place.rglob("*")) == names
-    people = pivori("archive", *arguments, expect=status)  # type: ignore[arg-type]
+    people = pivori("archive", *arguments, expect=status)
     assert people.stderr.count("\n") == 2, people.stderr
 
 

@@ -121,7 +121,7 @@ def before_opening(watch: Watch) -> Iterator[None]:
     def open_hook(path: object, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         if path == name or path == os.fsencode(watch.path):
             watch.happen()
-        return opened(path, flags, mode, dir_fd=dir_fd)  # type: ignore[arg-type]
+        return opened(path, flags, mode, dir_fd=dir_fd)
 
     with patch("os.open", open_hook):
         yield
@@ -226,7 +226,7 @@ def test_a_directory_vanishes_before_it_is_listed(
     def scandir_hook(path: object) -> object:
         if path == gone:
             shutil.rmtree(gone)
-        return listed(path)  # type: ignore[type-var]
+        return listed(path)
 
     with patch("os.scandir", scandir_hook):
         status = laboratory.run("backup", laboratory.source, "--json")
@@ -257,7 +257,7 @@ def test_a_directory_vanishes_before_its_files_are_read(
     def open_hook(path: object, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         if path == os.fsencode(directory) and directory.exists():
             shutil.rmtree(directory)
-        return opened(path, flags, mode, dir_fd=dir_fd)  # type: ignore[arg-type]
+        return opened(path, flags, mode, dir_fd=dir_fd)
 
     with patch("os.open", open_hook):
         status = laboratory.run("backup", laboratory.source)

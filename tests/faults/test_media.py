@@ -223,13 +223,13 @@ class FaultyMemory:
         return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
 
 
-def faulty_compressor(memory: FaultyMemory) -> "patch[object]":  # type: ignore[type-arg]
+def faulty_compressor(memory: FaultyMemory) -> "patch[object]":
     """The compressor of a machine with faulty memory."""
     compress = Compressor.compress
     return patch.object(Compressor, "compress", lambda self, content: memory.spoil(compress(self, content)))
 
 
-def faulty_cipher(memory: FaultyMemory) -> "patch[object]":  # type: ignore[type-arg]
+def faulty_cipher(memory: FaultyMemory) -> "patch[object]":
     """The cipher of a machine with faulty memory."""
     seal = Box.seal
 
@@ -245,7 +245,7 @@ def faulty_cipher(memory: FaultyMemory) -> "patch[object]":  # type: ignore[type
 def test_a_blob_that_does_not_survive_is_not_stored(
     laboratory: Laboratory,
     newest_restic: Restic,
-    fault: Callable[[FaultyMemory], "patch[object]"],  # type: ignore[type-arg]
+    fault: Callable[[FaultyMemory], "patch[object]"],
     at: int,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -263,7 +263,7 @@ def test_a_blob_that_does_not_survive_is_not_stored(
 @pytest.mark.parametrize("fault", [faulty_compressor, faulty_cipher], ids=["compressor", "cipher"])
 def test_without_the_check_it_is_stored(
     laboratory: Laboratory,
-    fault: Callable[[FaultyMemory], "patch[object]"],  # type: ignore[type-arg]
+    fault: Callable[[FaultyMemory], "patch[object]"],
 ) -> None:
     with fault(FaultyMemory(9)):
         assert laboratory.run("backup", laboratory.source, "--verify-blobs", "none") == 0

@@ -228,13 +228,13 @@ def test_what_remains_is_whole_and_the_figures_are_true(
     world = World(version)
     for name, *arguments in [*history, ("prune", last)]:
         if name == "backup":
-            world.backup(arguments[0], blind=arguments[1])  # type: ignore[arg-type]
+            world.backup(arguments[0], blind=arguments[1])
         elif name == "leave":
-            world.leave_pack(arguments[0])  # type: ignore[arg-type]
+            world.leave_pack(arguments[0])
         elif name == "forget":
-            world.forget(arguments[0])  # type: ignore[arg-type]
+            world.forget(arguments[0])
         else:
-            check_prune(world, arguments[0])  # type: ignore[arg-type]
+            check_prune(world, arguments[0])
 
 
 def check_prune(world: World, allowed: PruneLimits) -> None:

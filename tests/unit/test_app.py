@@ -60,10 +60,10 @@ class DyingStorage(WrappedStorage):
         super().__init__(inner)
         self.kind = kind
 
-    def put(self, kind: Kind, name: str, parts: object) -> None:  # type: ignore[override]
+    def put(self, kind: Kind, name: str, parts: object) -> None:
         if kind is self.kind:
             raise Dies
-        super().put(kind, name, parts)  # type: ignore[arg-type]
+        super().put(kind, name, parts)
 
 
 def test_the_first_run_makes_repository_and_key(defaults: Settings) -> None:

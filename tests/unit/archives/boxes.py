@@ -182,7 +182,7 @@ class Pipe(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, content: "bytes | memoryview") -> int:  # type: ignore[override]
+    def write(self, content: "bytes | memoryview") -> int:
         return self._file.write(content[: 1 << 20])
 
     def close(self) -> None:
@@ -220,7 +220,7 @@ class Interfering(io.RawIOBase):
     def truncate(self, size: int | None = None) -> int:
         return self._file.truncate(size)
 
-    def write(self, content: "bytes | memoryview") -> int:  # type: ignore[override]
+    def write(self, content: "bytes | memoryview") -> int:
         written = self._file.write(content)
         if self._what is not None and self._file.tell() >= self._after:
             what, self._what = self._what, self._what if self._always else None

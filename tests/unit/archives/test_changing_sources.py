@@ -160,7 +160,7 @@ def test_a_worker_that_saw_something_else(
         if isinstance(task, Part) and task.start == 5 * PART:
             before = bytes(20_000)
             task = task._replace(path=b"", content=WORDS[5 * PART : 6 * PART], before=before)
-        return honest(self, task)  # type: ignore[arg-type]
+        return honest(self, task)
 
     monkeypatch.setattr(Work, "__call__", late)
     made = make(format_, root, Interfering(tmp_path / "a", 1 << 40, lambda: None, seekable=False))

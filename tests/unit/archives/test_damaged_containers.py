@@ -60,7 +60,7 @@ def test_cut_off_anywhere(tmp_path: Path, format_: ArchiveFormat, effort: Effort
         # A tar.zst without its index and table is still whole for whoever reads it as a stream.
         assert found in (ArchiveDamaged, NotAnArchive) or (format_ is ArchiveFormat.TAR_ZST and found[0] == right), (
             length
-        )  # type: ignore[index]
+        )
         if length < len(whole) * 6 // 10:
             assert found in (ArchiveDamaged, NotAnArchive)
 
@@ -84,7 +84,7 @@ def test_any_flipped_byte(tmp_path: Path, format_: ArchiveFormat, effort: Effort
             if isinstance(found, type):
                 refused += 1
             else:
-                values = found[0].values()  # type: ignore[index]
+                values = found[0].values()
                 assert all(value in right for value in values), position
     assert refused > len(whole) // (2 if password is None else 10)
 

@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 def make(*, terminal: bool = False, **settings: object) -> tuple[Output, io.StringIO, io.StringIO]:
     kind = Terminal if terminal else io.StringIO
     out, err = kind(), kind()
-    return Output(stdout=out, stderr=err, **settings), out, err  # type: ignore[arg-type]
+    return Output(stdout=out, stderr=err, **settings), out, err
 
 
 def everything(output: Output) -> None:

@@ -43,7 +43,7 @@ class Terminal(io.StringIO):
 def state(seconds: float, **more: object) -> Progress:
     return Progress(
         files_done=int(seconds * 10), files_total=1000, bytes_done=int(seconds * 1_048_576), bytes_total=100 << 20,
-        **more,  # type: ignore[arg-type]
+        **more,
     )  # fmt: skip
 
 

@@ -55,4 +55,4 @@ def loaded(name: str, second: int = 0, **fields: object) -> LoadedSnapshot:
     """A snapshot that is in no repository."""
     time = format_time(START_NS + second * SECOND)
     values = {"time": time, "tree": "0" * 64, "paths": ["/p"], "hostname": "h"} | fields
-    return LoadedSnapshot(name.ljust(64, "0"), Snapshot(**values))  # type: ignore[arg-type]
+    return LoadedSnapshot(name.ljust(64, "0"), Snapshot(**values))

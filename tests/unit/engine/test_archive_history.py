@@ -9,7 +9,7 @@ from pivori.engine.archive.history import History, Operation, Outcome, Run, esti
 
 def run(number: int, operation: Operation = Operation.CREATE, outcome: Outcome = Outcome.OK, **facts: object) -> Run:
     options = {"strategy": "complete", "format": "zip", "root": "/a", "archive": f"/b/{number}.zip"} | facts
-    return Run(time=f"2025-01-01T00:00:{number:02d}+00:00", operation=operation, outcome=outcome, **options)  # type: ignore[arg-type]
+    return Run(time=f"2025-01-01T00:00:{number:02d}+00:00", operation=operation, outcome=outcome, **options)
 
 
 def test_what_was_noted_is_known(tmp_path: Path) -> None:
@@ -44,11 +44,11 @@ def test_a_long_history_loses_its_older_half(tmp_path: Path, monkeypatch: object
     kept = History(tmp_path)
     original = history._KEPT
     try:
-        history._KEPT = 2000  # type: ignore[misc]
+        history._KEPT = 2000
         for number in range(40):
             kept.add(run(number % 60))
     finally:
-        history._KEPT = original  # type: ignore[misc]
+        history._KEPT = original
     assert (tmp_path / "history.jsonl").stat().st_size < 2500
     assert kept.runs()[-1].archive == "/b/39.zip"
 

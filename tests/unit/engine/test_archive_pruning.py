@@ -18,7 +18,7 @@ def facts(days: float, strategy: str = "complete", **more: object) -> ArchiveFac
     """An archive so many days old."""
     made = NOW - timedelta(days=days)
     options = {"root": "/srv", "id": f"id {days}", "verdict": WHOLE} | more
-    return ArchiveFacts(path=Path(f"/b/{strategy}-{days}"), time=made.isoformat(), strategy=strategy, **options)  # type: ignore[arg-type]
+    return ArchiveFacts(path=Path(f"/b/{strategy}-{days}"), time=made.isoformat(), strategy=strategy, **options)
 
 
 def plan(archives: list[ArchiveFacts], *, days: int | None = None, **rules: int) -> dict[str, Fate]:

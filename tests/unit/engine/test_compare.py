@@ -86,7 +86,7 @@ def test_bytes_are_those_of_blobs_nobody_else_has(shelf: Shelf) -> None:
     assert statistics.added.files == 2
     assert statistics.added.data_blobs == 1
     assert statistics.added.tree_blobs == statistics.removed.tree_blobs == 1
-    length = shelf.repository.read_blob(BlobKind.TREE, bytes.fromhex(shelf.tree(1)))  # type: ignore[arg-type]
+    length = shelf.repository.read_blob(BlobKind.TREE, bytes.fromhex(shelf.tree(1)))
     assert statistics.added.bytes == 7000 + len(length)
 
 

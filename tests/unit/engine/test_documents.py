@@ -126,7 +126,7 @@ def test_only_the_document_that_changed_gets_a_new_time(archive: Archive) -> Non
     after = archive.keep(OTHER).tree
     times = [
         [
-            find_subtree(archive.repository, tree, path)[1].mtime  # type: ignore[union-attr]
+            find_subtree(archive.repository, tree, path)[1].mtime
             for path in (b".pivori/manifest.json", b".pivori/bundles", b".pivori/bundles/a.bundle")
         ]
         for tree in (before, after)

@@ -32,7 +32,7 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 def archive(shelf: Shelf, on_problem: object = never) -> "dict[str, tuple[bytes, bytes | None]]":
-    pieces = list(export_tree(shelf.repository, shelf.tree(), None, on_problem=on_problem))  # type: ignore[arg-type]
+    pieces = list(export_tree(shelf.repository, shelf.tree(), None, on_problem=on_problem))
     assert max(map(len, pieces)) <= 8 << 20
     found = {}
     with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
@@ -138,7 +138,7 @@ def entry(**changes: object) -> TarEntry:
     values: dict[str, object] = {
         "name": b"n", "kind": ord("0"), "mode": 0o644, "uid": 1, "gid": 2, "user": "u", "group": "g", "mtime_ns": 0,
     }  # fmt: skip
-    return TarEntry(**(values | changes))  # type: ignore[arg-type]
+    return TarEntry(**(values | changes))
 
 
 @pytest.mark.parametrize(

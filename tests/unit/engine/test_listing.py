@@ -26,7 +26,7 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 def names(entries: object) -> list[bytes]:
-    return [entry.path for entry in entries]  # type: ignore[attr-defined]
+    return [entry.path for entry in entries]
 
 
 def listed(shelf: Shelf, *paths: bytes, recursive: bool = False) -> list[Entry]:
@@ -67,7 +67,7 @@ def test_a_damaged_directory_costs_only_itself(shelf: Shelf) -> None:
             raise PivoriError(reason="gone")
         return read(tree)
 
-    repository.read_tree = reading  # type: ignore[method-assign,assignment]
+    repository.read_tree = reading
     found = list(walk(repository, shelf.tree(), on_damage=lambda path, error: heard.append((path, error))))
     assert names(found) == [b"/a", b"/d", b"/d/big", b"/d/e", b"/z"]
     assert [path for path, _ in heard] == [b"/d/e"]

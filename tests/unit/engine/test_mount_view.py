@@ -45,13 +45,13 @@ def test_layout() -> None:
 
 
 def test_times_that_are_alike_are_numbered() -> None:
-    names = make_layout(loaded(name, 5) for name in ("aa", "bb", "cc")).items[b"snapshots"].items  # type: ignore[union-attr]
+    names = make_layout(loaded(name, 5) for name in ("aa", "bb", "cc")).items[b"snapshots"].items
     assert [name[20:] for name in names] == [b"", b"-1", b"-2", b""]
 
 
 def test_ids_that_begin_alike_are_told_apart() -> None:
     both = [loaded("aaaaaaaa1"), loaded("aaaaaaaa2")]
-    names = set(make_layout(both).items[b"ids"].items)  # type: ignore[union-attr]
+    names = set(make_layout(both).items[b"ids"].items)
     assert len(names) == 2
 
 
@@ -80,7 +80,7 @@ def test_recent_is_bounded_by_weight() -> None:
 
     cache = Recent[bytes](100, len)
     for name, size in ((b"a", 40), (b"b", 40), (b"a", 40), (b"c", 40), (b"a", 40), (b"b", 40)):
-        cache.get(name, lambda name=name, size=size: make(name, size))  # type: ignore[misc]
+        cache.get(name, lambda name=name, size=size: make(name, size))
         assert cache.weight <= 100
     assert made == [b"a", b"b", b"c", b"b"]
     assert len(cache.get(b"huge", lambda: bytes(500))) == 500

@@ -48,7 +48,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     for _ in range(100):
         next(reading)
     assert pulled * 400_000 < 100 * 400_000 + 40 * SIZE
-    reading.close()  # type: ignore[attr-defined]
+    reading.close()
 
 
 def test_what_is_missing_is_an_error_in_its_place(tmp_path: Path) -> None:

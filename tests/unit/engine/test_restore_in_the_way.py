@@ -46,7 +46,7 @@ def laboratory(request: pytest.FixtureRequest, tmp_path: Path) -> Laboratory:
 
 def actions(laboratory: Laboratory, request: object) -> dict[bytes, Action]:
     """What the plan says of each path."""
-    steps = plan_restore(laboratory.repository, request)  # type: ignore[arg-type]
+    steps = plan_restore(laboratory.repository, request)
     return {step.path: step.action for step in steps}
 
 

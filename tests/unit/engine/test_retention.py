@@ -13,7 +13,7 @@ NOW_NS = 1_900_000_000_000_000_000
 
 def facts(*times: str, **details: object) -> list[SnapshotFacts]:
     """Snapshots made at these times; ids count from 0."""
-    return [SnapshotFacts(str(number), time, **details) for number, time in enumerate(times)]  # type: ignore[arg-type]
+    return [SnapshotFacts(str(number), time, **details) for number, time in enumerate(times)]
 
 
 def kept(snapshots: list[SnapshotFacts], policy: Policy) -> dict[str, list[str]]:

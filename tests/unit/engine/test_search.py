@@ -119,7 +119,7 @@ def test_users_of_blobs_and_trees(shelf: Shelf) -> None:
 
 def test_users_of_packs(shelf: Shelf) -> None:
     repository, tree = shelf.repository, shelf.tree(0)
-    location = repository.index.find(BlobKind.TREE, bytes.fromhex(tree))  # type: ignore[arg-type]
+    location = repository.index.find(BlobKind.TREE, bytes.fromhex(tree))
     assert location is not None
     assert b"/" in found(shelf, users_of_packs(repository, [location.pack.hex()[:12]]))
     every = users_of_packs(repository, [pack.hex() for pack in repository.index.packs()])

@@ -19,7 +19,7 @@ from pivori.host import (
 
 
 def read_all(descriptor_reader: object) -> bytes:
-    return b"".join(iter(lambda: descriptor_reader.read(1 << 16), b""))  # type: ignore[attr-defined]
+    return b"".join(iter(lambda: descriptor_reader.read(1 << 16), b""))
 
 
 def gone(pid: int) -> bool:

@@ -50,7 +50,7 @@ def test_a_link_among_the_directories_is_not_followed(tree: TargetTree, outside:
     (tree.root / "d").symlink_to(outside)
     before = facts(outside)
     with pytest.raises(OSError, match="Not a directory"):
-        operation(tree)  # type: ignore[operator]
+        operation(tree)
     assert facts(outside) == before
     assert tree.open_for_update(b"ours") is not None
     with pytest.raises(OSError, match="Not a directory"):
@@ -67,7 +67,7 @@ def test_a_directory_swapped_for_a_link_while_in_use(tree: TargetTree, outside: 
     (tree.root / "d").symlink_to(outside)
     before = facts(outside)
     with suppress(OSError):
-        operation(tree)  # type: ignore[operator]
+        operation(tree)
     assert facts(outside) == before
 
 

@@ -79,7 +79,7 @@ def test_changing_replaces_the_password_in_use_only(repository: Repository) -> N
 class ForgetfulStorage(MemoryStorage):
     """A medium that gives back something else than it was given."""
 
-    def put(self, kind, name, parts):  # type: ignore[no-untyped-def]
+    def put(self, kind, name, parts):
         super().put(kind, name, [b"".join(parts)[:-1] + b" "] if kind is Kind.KEY and self.broken else parts)
 
     broken = False

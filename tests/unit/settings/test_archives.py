@@ -70,7 +70,7 @@ def test_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     from keyring.backend import KeyringBackend
 
     class Held(KeyringBackend):
-        priority = 1  # type: ignore[assignment]
+        priority = 1
 
         def get_password(self, service: str, username: str) -> str | None:
             return "in the ring" if (service, username) == ("backups", "me") else None

@@ -11,7 +11,7 @@ HOME = Environment(home=Path("/home/ada"))
 
 
 def environment(**values: object) -> Environment:
-    return Environment(home=Path("/home/ada"), **values)  # type: ignore[arg-type]
+    return Environment(home=Path("/home/ada"), **values)
 
 
 def test_nothing_given_means_the_default_repository_with_its_key() -> None:

@@ -175,7 +175,7 @@ def test_the_end_of_the_interpreter_waits_for_packs(repository: Path) -> None:
 
 
 def _put_config(path: Path, barrier: object, content: bytes) -> None:
-    barrier.wait()  # type: ignore[attr-defined]
+    barrier.wait()
     try:
         LocalStorage(path).put(Kind.CONFIG, "config", [content])
     except StorageError:

@@ -74,7 +74,7 @@ def test_without_a_repository_there_are_no_leftovers(repository: Path) -> None:
 @pytest.mark.parametrize("module", [local, local_files, background], ids=lambda module: module.__name__)
 def test_a_write_that_is_interrupted_leaves_whole_objects_only(repository: Path, kind: Kind, module: object) -> None:
     """At each place in turn where a signal may come to this thread, up to the end of the storage."""
-    path = Path(str(module.__file__))  # type: ignore[attr-defined]
+    path = Path(str(module.__file__))
     LocalStorage(repository).create()
     for step in itertools.count():
         storage = LocalStorage(repository)
