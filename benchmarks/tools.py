@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ class Place:
         }
 
 
-class Tool:
+class Tool(ABC):
     """A program under test."""
 
     name: str
@@ -104,13 +105,13 @@ class Tool:
         """The environment of its commands."""
         return place.environment()
 
+    @abstractmethod
     def create(self, place: Place) -> list[str] | None:
         """The words that make an empty repository; None when there is nothing to make."""
-        raise NotImplementedError
 
+    @abstractmethod
     def words(self, operation: str, place: Place, source: Path) -> list[str] | None:
         """The words of an operation on `source`; None when the tool has no such thing."""
-        raise NotImplementedError
 
     def directory(self, operation: str, place: Place) -> Path:
         """The directory to run an operation in."""

@@ -1,7 +1,7 @@
 """The door: ``python -m pivori`` and the installed ``pivori`` command both call :func:`main`."""
 
 # The C module under `signal`: that one brings `enum` with it, which takes longer than all the rest of `--version`.
-import _signal  # type: ignore[import-not-found]
+import _signal  # type: ignore[import-not-found]  # the type stubs leave it out
 import os
 import sys
 

@@ -79,14 +79,14 @@ class Crew(Generic[Task, Result]):
         return _Run[Task, Result](self._pool, iter(tasks)).results()
 
 
-class _Slot:
+class _Slot(Generic[Result]):
     """The place of a task's result."""
 
-    __slots__ = ("is_done", "result")
+    __slots__ = ("made",)
 
-    def __init__(self, result: object = None, *, is_done: bool = False) -> None:
-        self.result = result
-        self.is_done = is_done
+    def __init__(self, *made: Result) -> None:
+        self.made = made
+        """The result, once there is one."""
 
 
 class _Run(Generic[Task, Result]):
@@ -97,8 +97,8 @@ class _Run(Generic[Task, Result]):
         self._tasks: Iterator[Task | Ready] | None = tasks
         self._held: bytes | None = None
         self._held_for: Worker | None = None
-        self._out: dict[Worker, deque[_Slot]] = {worker: deque() for worker in pool.workers}
-        self._slots: deque[_Slot] = deque()
+        self._out: dict[Worker, deque[_Slot[Result]]] = {worker: deque() for worker in pool.workers}
+        self._slots: deque[_Slot[Result]] = deque()
         self._most = _WAITING * len(pool.workers)
 
     def results(self) -> Iterator[Result]:
@@ -107,10 +107,10 @@ class _Run(Generic[Task, Result]):
             self._hand_out()
             if not self._slots:
                 return
-            while not self._slots[0].is_done:
+            while not self._slots[0].made:
                 self._collect()
                 self._hand_out()
-            yield self._slots.popleft().result  # type: ignore[misc]
+            yield from self._slots.popleft().made
 
     def _hand_out(self) -> None:
         """Give tasks until every worker has enough, or too many results wait."""
@@ -121,7 +121,7 @@ class _Run(Generic[Task, Result]):
             given = len(self._out[worker])
             if given >= _GIVEN_AHEAD or (given and len(self._held) > _SMALL_MESSAGE):
                 return  # a worker that is sending takes no large message in, nor this process its result
-            slot = _Slot()
+            slot = _Slot[Result]()
             self._slots.append(slot)
             self._out[worker].append(slot)
             worker.send_pickled(self._held)
@@ -137,7 +137,7 @@ class _Run(Generic[Task, Result]):
                 self._tasks = None
                 return False
             if isinstance(task, Ready):
-                self._slots.append(_Slot(task.result, is_done=True))
+                self._slots.append(_Slot(task.result))
             else:
                 self._held = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
                 lane = getattr(task, "lane", None)
@@ -150,8 +150,7 @@ class _Run(Generic[Task, Result]):
             result = worker.receive()
             if isinstance(result, Bulk):
                 result = result.kind(_read_content(worker, result.size), *result.fields)
-            slot.result = result
-            slot.is_done = True
+            slot.made = (result,)
 
 
 def _read_content(worker: Worker, size: int) -> bytearray:

@@ -16,6 +16,9 @@ _WINDOW: Final = 32 << 10
 _RAW: Final = -15
 _SAMPLE: Final = 64 << 10
 _WORTH_TRYING: Final = 128 << 10
+_LEVEL: Final = 5
+_LEVEL_OF_SMALL: Final = 1
+_STRONGEST: Final = 12
 _SMALL: Final = 16 << 10
 """Up to here a stronger level takes twice the time for a few percent."""
 
@@ -55,7 +58,7 @@ except ImportError:
 else:
     _streams = isal_zlib
     _stream_levels[Effort.NORMAL] = 3
-    _errors = (*_errors, isal_zlib.error)  # type: ignore[arg-type]
+    _errors = (*_errors, isal_zlib.error)  # type: ignore[arg-type]  # an exception, which its stubs do not say
 
 InflateError: Final = _errors
 """What is raised for bytes that are no deflate stream."""
@@ -66,11 +69,8 @@ def compress(content: Buffer, effort: Effort) -> Buffer | None:
     size = len(content)
     if size >= _WORTH_TRYING and _is_incompressible(content):
         return None
-    if effort is Effort.SMALLEST:  # noqa: SIM108 - three cases
-        level = 12
-    else:
-        level = 1 if size <= _SMALL else 5
-    packed: Buffer = _compress(content, level)
+    quick = _LEVEL_OF_SMALL if size <= _SMALL else _LEVEL
+    packed: Buffer = _compress(content, _STRONGEST if effort is Effort.SMALLEST else quick)
     return packed if len(packed) < size else None
 
 

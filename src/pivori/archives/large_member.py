@@ -26,7 +26,7 @@ class Packer(Protocol):
         """Put one member into the batch that is being made; a link or directory has no digest."""
         ...
 
-    def finish(self) -> tuple[bytes, Any]:
+    def finish(self) -> tuple[bytes | bytearray, Any]:
         """The batch's bytes as they are written, and what the sink has to know of them; the next batch begins."""
         ...
 
@@ -48,7 +48,7 @@ class Sink(Protocol):
         """Whether a member's size cannot be corrected once its content follows."""
         ...
 
-    def write_batch(self, content: bytes, notes: Any) -> None:
+    def write_batch(self, content: bytes | bytearray, notes: Any) -> None:
         """Write a batch that came from the packer."""
         ...
 

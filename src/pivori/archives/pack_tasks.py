@@ -29,7 +29,7 @@ class Part(NamedTuple):
 class Packed(NamedTuple):
     """A batch, ready to be written, and what came of its files."""
 
-    content: bytes
+    content: bytes | bytearray
     notes: Any
     facts: list[Facts]
     others: list[int]
@@ -69,8 +69,8 @@ class Work:
             else:
                 found.append(known)
                 add(current(item, known), content, known.digest)
-        content, notes = self._packer.finish()
-        return packed._replace(content=content, notes=notes)
+        run, notes = self._packer.finish()
+        return packed._replace(content=run, notes=notes)
 
     def _part(self, part: Part) -> PackedPart:
         content, before = part.content, part.before

@@ -272,7 +272,7 @@ def _push(
             return Sink()
 
     # From an open file it reads in order; of a path it would read several blocks at once.
-    with open(path, "rb") as file, py7zr.SevenZipFile(file, password=password) as archive:  # noqa: PTH123
+    with Path(path).open("rb") as file, py7zr.SevenZipFile(file, password=password) as archive:
         archive.extract(targets=None if names is None else list(names), factory=Factory())
 
 

@@ -119,7 +119,7 @@ def _headers(path: str, tar: tarfile.TarFile, stream: _Forward) -> Iterator[tarf
     try:
         while (info := tar.next()) is not None:
             yield info
-            tar.members = []  # type: ignore[attr-defined] # tarfile keeps them all otherwise
+            tar.members = []  # type: ignore[attr-defined]  # tarfile keeps them all otherwise
     except tarfile.ReadError:
         raise ArchiveDamaged(archive=path, reason=_CUT_OFF) from None
     if len(stream.last_block) != tarfile.BLOCKSIZE or stream.last_block.count(0) != tarfile.BLOCKSIZE:

@@ -3,7 +3,8 @@
 Ordinary tools read it as one stream. For the smallest result there is one frame with a long window instead.
 """
 
-from typing import Any, BinaryIO, Final, NamedTuple
+from abc import ABC, abstractmethod
+from typing import Any, BinaryIO, Final, NamedTuple, TypeVar
 
 import msgspec
 import zstandard
@@ -26,6 +27,8 @@ from pivori.archives.tar_format import (
 )
 from pivori.archives.tar_index import IndexRecord, end_frames
 from pivori.entries import EntryKind
+
+_Content = TypeVar("_Content", bytes, bytearray)
 
 _LEVEL: Final = 3
 _STRONGEST: Final = 20
@@ -86,18 +89,19 @@ class TarPacker:
             if len(content) % BLOCK:
                 self._run += padding(len(content))
 
-    def finish(self) -> tuple[bytes, _Notes]:
+    def finish(self) -> tuple[bytes | bytearray, _Notes]:
         """The run and its notes."""
         notes = _Notes(len(self._run), msgspec.msgpack.encode(self._index))
-        run = self.pack_part(self._run, b"", is_last=True)
+        run = self._packed(self._run)
         self._begin()
         return run, notes
 
-    def pack_part(self, content: bytes | bytearray, before: bytes, *, is_last: bool) -> bytes:
+    def pack_part(self, content: bytes, before: bytes, *, is_last: bool) -> bytes:
         """Some bytes as a frame."""
-        if self._compressor is None:
-            return content  # type: ignore[return-value]
-        return self._compressor.compress(content)
+        return self._packed(content)
+
+    def _packed(self, content: _Content) -> _Content | bytes:
+        return content if self._compressor is None else self._compressor.compress(content)
 
 
 def item_header(item: Item, size: int) -> bytes:
@@ -136,7 +140,7 @@ def index_record(item: Item, size: int, start: int) -> IndexRecord:
     )
 
 
-class _TarSink:
+class _TarSink(ABC):
     """The parent's side: counts the bytes of the tar."""
 
     is_size_fixed = True
@@ -145,8 +149,9 @@ class _TarSink:
     def __init__(self) -> None:
         self._plain = 0
 
-    def _put(self, content: bytes, plain_bytes: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _put(self, content: bytes | bytearray, plain_bytes: int) -> None:
+        """Write some bytes, packed already, of so many in the tar."""
 
     def _pack(self, content: bytes) -> None:
         if content:
@@ -156,7 +161,7 @@ class _TarSink:
         """Always: zstd sees by itself what does not get smaller."""
         return True
 
-    def write_batch(self, content: bytes, notes: Any) -> None:
+    def write_batch(self, content: bytes | bytearray, notes: Any) -> None:
         """Write a run of members."""
         if notes.plain_bytes:
             self._put(content, notes.plain_bytes)
@@ -181,12 +186,12 @@ class _Frames(_TarSink):
         self._index: list[tuple[int, bytes]] = []
         self._before = (0, 0, 0, 0)
 
-    def _put(self, content: bytes, plain_bytes: int) -> None:
+    def _put(self, content: bytes | bytearray, plain_bytes: int) -> None:
         self._out.write(content)
         self._table.append((len(content), plain_bytes))
         self._plain += plain_bytes
 
-    def write_batch(self, content: bytes, notes: Any) -> None:
+    def write_batch(self, content: bytes | bytearray, notes: Any) -> None:
         """Write a run of members."""
         if notes.plain_bytes:
             self._index.append((self._plain, notes.records))
@@ -235,7 +240,7 @@ class _OneFrame(_TarSink):
         )
         self._compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
 
-    def _put(self, content: bytes, plain_bytes: int) -> None:
+    def _put(self, content: bytes | bytearray, plain_bytes: int) -> None:
         self._out.write(self._compressor.compress(content))
         self._plain += plain_bytes
 

@@ -81,7 +81,7 @@ class _Pieces(Iterator[Piece]):
                 if len(content) != left or file.read(1):
                     raise EOFError
                 yield Piece(number, content, True)
-        except NotImplementedError:
+        except NotImplementedError:  # how the library refuses a method or an encryption that it does not know
             raise ArchiveDamaged(archive=self._job.path, reason=Phrase(_UNKNOWN, member=member)) from None
         except RuntimeError as error:
             if _CHECKED_AFTER_PASSWORD not in str(error):

@@ -110,11 +110,11 @@ class ZipPacker:
                 self._known_bytes -= _REMEMBERED_OVERHEAD + (len(oldest) if oldest is not None else 0)
         return made
 
-    def finish(self) -> tuple[bytes, Directory]:
+    def finish(self) -> tuple[bytearray, Directory]:
         """The run and its directory."""
         made = self._content, Directory(bytes(self._headers), self._marks)
         self._begin()
-        return made  # type: ignore[return-value]
+        return made
 
     def pack_part(self, content: bytes, before: bytes, *, is_last: bool) -> bytes:
         """A part of a long deflate stream."""
@@ -142,7 +142,7 @@ class _ZipSink:
         self._offset = 0
         self._cipher: AesCipher | None = None
 
-    def write_batch(self, content: bytes, notes: Any) -> None:
+    def write_batch(self, content: bytes | bytearray, notes: Any) -> None:
         """Write a run of members."""
         base = self._out.position
         self._out.write(content)

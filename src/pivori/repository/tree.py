@@ -6,6 +6,7 @@ program does not know, ``\\u0008`` and ``\\u000c`` from restic built with Go bef
 lost bytes in an attribute's name (or in a link target written by restic before 0.17). So trees are copied as bytes.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -154,8 +155,7 @@ def _checked_name(stored: str) -> str:
 
 
 def _first_repeated(names: list[str]) -> str:
-    seen: set[str] = set()
-    return next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+    return next(name for name, count in Counter(names).items() if count > 1)
 
 
 def _check_times(nodes: list[Node]) -> None:
@@ -183,7 +183,7 @@ def _check_node(node: Node) -> None:
     if node.extended_attributes:
         _check_attributes(node)
     if node.generic_attributes is not msgspec.UNSET:
-        _check_generic_attributes(node)
+        node.generic_attributes = _checked_generic_attributes(node.name, node.generic_attributes)
 
 
 def _check_link(node: Node) -> None:
@@ -198,8 +198,8 @@ def _check_attributes(node: Node) -> None:
         raise TreeDamaged(reason=Phrase(N_("an attribute of {name!a} has no usable name"), name=node.name))
 
 
-def _check_generic_attributes(node: Node) -> None:
-    raw = bytes(node.generic_attributes)  # type: ignore[arg-type]
+def _checked_generic_attributes(name: str, stored: msgspec.Raw) -> msgspec.Raw:
+    raw = bytes(stored)
     if not raw.startswith(b"{"):
-        raise TreeDamaged(reason=Phrase(N_("the generic attributes of {name!a} are not an object"), name=node.name))
-    node.generic_attributes = msgspec.Raw(raw)  # a copy: what the decoder gives keeps the whole blob in memory
+        raise TreeDamaged(reason=Phrase(N_("the generic attributes of {name!a} are not an object"), name=name))
+    return msgspec.Raw(raw)  # a copy: what the decoder gives keeps the whole blob in memory

@@ -68,6 +68,7 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     import keyring
     from keyring.backend import KeyringBackend
+    from keyring.errors import PasswordSetError
 
     class Held(KeyringBackend):
         priority = 1
@@ -76,10 +77,7 @@ def test_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
             return "in the ring" if (service, username) == ("backups", "me") else None
 
         def set_password(self, service: str, username: str, password: str) -> None:
-            raise NotImplementedError
-
-        def delete_password(self, service: str, username: str) -> None:
-            raise NotImplementedError
+            raise PasswordSetError("nothing is kept here")
 
     before = keyring.get_keyring()
     keyring.set_keyring(Held())

@@ -114,7 +114,7 @@ class ArrowChooser:
         )
         bindings: Any = asked.application.key_bindings
 
-        @bindings.add("c-d", eager=True)  # type: ignore[untyped-decorator]
+        @bindings.add("c-d", eager=True)  # type: ignore[untyped-decorator]  # of what questionary keeps as Any
         def leave(event: "KeyPressEvent") -> None:
             event.app.exit(exception=EOFError)
 

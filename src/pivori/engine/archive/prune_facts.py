@@ -1,6 +1,7 @@
 """What ``archive prune`` has to know of the archives in a directory: who wrote them, of what, relative to what."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pivori.archives.container import PasswordNeeded, WrongArchivePassword
@@ -28,19 +29,22 @@ def prune_facts(directory: Path, runs: Sequence[Run], keys: Keys = NO_KEYS) -> l
 
 
 def _facts(listed: Listed, name: ArchiveName, made: Run | None, keys: Keys) -> ArchiveFacts:
-    time = name.time.astimezone().isoformat()
-    common = {"path": listed.path, "strategy": name.strategy, "size": listed.size, "verdict": _verdict(listed)}
-    root = made.root if made is not None else name.prefix
+    by_name = ArchiveFacts(
+        path=listed.path,
+        time=name.time.astimezone().isoformat(),
+        strategy=name.strategy,
+        root=made.root if made is not None else name.prefix,
+        size=listed.size,
+        verdict=_verdict(listed),
+    )
     try:
         # With the path that a name alone tells nothing of, the manifest decides.
         with open_archive(listed.path, keys, checked=False) as opened:
             manifest = opened.manifest
     except (PasswordNeeded, WrongArchivePassword):
         is_ours = listed.has_checksum or made is not None
-        return ArchiveFacts(
-            **common,  # type: ignore[arg-type]  # the fields are those of ArchiveFacts
-            time=time,
-            root=root,
+        return replace(
+            by_name,
             base_name=made.base if made is not None else "",
             is_ours=is_ours,
             doubt="" if is_ours else _CLOSED,
@@ -48,24 +52,13 @@ def _facts(listed: Listed, name: ArchiveName, made: Run | None, keys: Keys) -> A
     except PivoriError:
         # Cut off, perhaps: with its checksum file or the history, it is known to be ours and may go by the rules.
         is_ours = listed.has_checksum or made is not None
-        common["verdict"] = Verdict.DAMAGED
-        return ArchiveFacts(
-            **common,  # type: ignore[arg-type]
-            time=time,
-            root=root,
-            is_ours=is_ours,
-            doubt="" if is_ours else _UNREADABLE,
-        )
+        doubt = "" if is_ours else _UNREADABLE
+        return replace(by_name, verdict=Verdict.DAMAGED, is_ours=is_ours, doubt=doubt)
     if manifest is None:
-        return ArchiveFacts(
-            **common,  # type: ignore[arg-type]
-            time=time,
-            root=root,
-            is_ours=name.is_old,
-            doubt="" if name.is_old else _NO_MANIFEST,
-        )
-    return ArchiveFacts(
-        **(common | {"strategy": manifest.strategy}),  # type: ignore[arg-type]
+        return replace(by_name, is_ours=name.is_old, doubt="" if name.is_old else _NO_MANIFEST)
+    return replace(
+        by_name,
+        strategy=manifest.strategy,
         time=manifest.created,
         root=manifest.root,
         host=manifest.host,

@@ -61,8 +61,7 @@ def restore_archive(request: RestoreRequest, emit: Callable[[Event], None]) -> R
 
     When it raises, the target is what it was before; but for AfterHookFailed.
     """
-    tree_options = {"base": request.base, "keys": request.keys, "allow_large": request.allow_large}
-    with open_tree(request.path, **tree_options) as tree:  # type: ignore[arg-type]
+    with open_tree(request.path, base=request.base, keys=request.keys, allow_large=request.allow_large) as tree:
         plan = plan_restore(tree, request)
         return run_plan(tree, plan, emit)
 
