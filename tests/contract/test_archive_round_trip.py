@@ -2,14 +2,17 @@
 
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pivori.archives.container import ArchiveFormat, MemberRefused
 from pivori.archives.formats import WRITERS
+from pivori.engine.archive.create import CreateRequest, create_archive
 from pivori.engine.archive.differential import BaseArchive, BaseMissing, BaseWrong, NoBase, named_base, newest_base
 from pivori.engine.archive.opening import open_archive
+from pivori.engine.archive.planning import PlanRequest, plan_archive
 from pivori.engine.archive.restore_plan import TargetNotEmpty
 from pivori.engine.archive.verify import FindingKind, VerifyOutcome, VerifyRequest, verify_archive
 from tests.archives import archive, everything, nobody_listens, picture, restore
@@ -52,6 +55,30 @@ def test_everything_comes_back(tmp_path: Path, tree: Path, container: ArchiveFor
     assert (done.failures, done.problems) == (0, 0)
     assert picture(tmp_path / "back") == before
     assert picture(tree) == before
+
+
+def test_a_name_that_became_another_file_has_its_own_content(tmp_path: Path, container: ArchiveFormat) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "a").write_text("the old content")
+    for name in ("b", "c"):
+        os.link(root / "a", root / name)
+    plan = plan_archive(PlanRequest(root=root, strategy="complete", directory=tmp_path))
+    assert [entry.hard_link for entry in plan.entries] == [None, None, b"a", b"a"]
+    (tmp_path / "new").write_text("what an editor wrote and renamed")
+    (tmp_path / "new").rename(root / "b")
+    before = picture(root)
+    path = tmp_path / f"a.{container}"
+    request = CreateRequest(
+        plan=plan, id="1" * 32, created=datetime.now(UTC), host="here", program="test", format=container
+    )
+    made = create_archive(request, path, nobody_listens)
+    assert [entry.hard_link for entry in made.manifest.entries] == [None, None, None, b"a"]
+    assert verify(path).findings == []
+    assert restore(path, tmp_path / "back").failures == 0
+    assert {path: facts[4:6] for path, facts in picture(tmp_path / "back").items()} == {
+        path: facts[4:6] for path, facts in before.items()
+    }
 
 
 def test_holes_stay_holes(tmp_path: Path, tree: Path, container: ArchiveFormat) -> None:

@@ -248,13 +248,16 @@ def _recorded(entry: Entry, recorded: Mapping[bytes, Entry]) -> Entry:
 
 def _with_sound_links(entries: Sequence[Entry]) -> tuple[list[Entry], list[NotCaptured]]:
     """The entries, whose hard links all lead to one that is there; and those whose file was lost on the way."""
-    files = {entry.path for entry in entries if entry.kind is EntryKind.FILE and entry.hard_link is None}
+    files = {entry.path: entry.sha256 for entry in entries if entry.kind is EntryKind.FILE and entry.hard_link is None}
     sound: list[Entry] = []
     lost: list[NotCaptured] = []
     first: dict[bytes, bytes] = {}
     for entry in entries:
         link = entry.hard_link
-        if link is not None and link not in files:
+        if link in files and entry.sha256 != files[link]:
+            # Two names of one file when the tree was listed, two files when they were read: each has its own content.
+            entry = replace(entry, hard_link=None)
+        elif link is not None and link not in files:
             other = first.get(link)
             if other is None and not entry.sha256:
                 text, raw = as_text(entry.path)
