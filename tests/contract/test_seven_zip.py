@@ -77,6 +77,22 @@ def test_nothing_is_left_in_the_workspace(tree: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("names", [['"q"'], ['"q"', "q"], ['"', '""', '"begins', 'ends"', " spaces "]])
+def test_quotation_marks_around_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], maker: str
+) -> None:
+    use(maker, monkeypatch)
+    (tmp_path / "tree").mkdir()
+    for name in names:
+        (tmp_path / "tree" / name).write_text(f"in {name}")
+    captured = write(tmp_path / "tree", tmp_path / "a.7z")
+    assert captured.not_captured == []
+    with open_container(tmp_path / "a.7z") as archive:
+        found = contents(archive)
+    assert {name: found.get(name.encode()) for name in names} == {name: f"in {name}".encode() for name in names}
+
+
+@pytest.mark.parametrize("maker", MAKERS)
 def test_the_ordinary_program_tests_and_unpacks_it(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maker: str
 ) -> None:

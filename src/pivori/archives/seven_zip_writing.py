@@ -306,7 +306,8 @@ class _ProgramPacker:
     def _run(self, directory: Path, names: Sequence[str], *, is_stored: bool, meanwhile: Any) -> None:
         self._runs += 1
         listing = self._place / f"names{self._runs}"
-        listing.write_bytes("".join(name + "\n" for name in names).encode())
+        # It takes off the quotation marks around a line, once: without these it would take off those of the name.
+        listing.write_bytes("".join(f'"{name}"\n' for name in names).encode())
         level = 0 if is_stored else _LEVELS[self._request.effort]
         password = self._request.password
         arguments = [
