@@ -130,7 +130,7 @@ class _Level(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Scope:
     """What is wanted of a snapshot. ``start`` is where the walk begins in it, and patterns see whole paths;
-    ``sources`` are the paths that were backed up, each as its names; ``without`` are names left out at its top."""
+    ``sources`` are the paths that were backed up, each as its names; ``without`` are names left out at ``start``."""
 
     selection: Selection | None = None
     start: tuple[bytes, ...] = ()

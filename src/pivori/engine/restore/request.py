@@ -15,7 +15,7 @@ from pivori.translation import N_
 class RestoreRequest:
     """What to restore, and where. ``subtree`` narrows to a path in the snapshot; ``target`` gets what is below it.
 
-    ``without`` are names that are left out at the top of it.
+    ``without`` are names that are left out at the snapshot's root; below it they are names like all others.
     """
 
     tree: str
@@ -42,7 +42,8 @@ def items_of(
         yield single_item(node)
         return
     start = tuple(name for name in request.subtree.split(b"/") if name)
-    scope = Scope(selection=request.selection, start=start, sources=request.sources, without=request.without)
+    without = () if start else request.without
+    scope = Scope(selection=request.selection, start=start, sources=request.sources, without=without)
     yield from walk_items(repository, tree, scope, on_damage)
 
 
