@@ -176,6 +176,24 @@ def test_damage_is_named(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("maker", MAKERS)
+def test_a_last_piece_comes_only_of_what_fits_its_checksum(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maker: str
+) -> None:
+    path = tmp_path / "a.7z"
+    write(tree, path)
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(CONTENTS[b"noise"][:64])] ^= 1  # it is stored as it is
+    path.write_bytes(whole)
+    use(maker, monkeypatch)
+    ended: list[bytes] = []
+    with open_container(path) as archive:
+        (job,) = archive.jobs()
+        with pytest.raises(ArchiveDamaged, match="noise"):
+            ended.extend(archive.members[piece.number].name for piece in job.pieces() if piece.is_last)
+    assert b"noise" not in ended
+
+
+@pytest.mark.parametrize("maker", MAKERS)
 def test_files_that_change_vanish_or_stay_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maker: str) -> None:
     use(maker, monkeypatch)
     tree = make_tree(tmp_path / "tree")

@@ -129,21 +129,21 @@ class SevenZipJob:
             raise ArchiveDamaged(archive=self._path, reason=N_("it holds more than its directory says"))
 
     def _member(self, located: _Located, stream: "Iterator[bytes]") -> Iterator[Piece]:
-        member, crc, is_wanted = located.member, 0, located.member.number in self._wanted
-        left = member.size
+        member, is_wanted = located.member, located.member.number in self._wanted
+        part, crc, left = b"", 0, member.size
         while left:
             part = next_part(stream, left)
             if not part:
                 raise ArchiveDamaged(archive=self._path, reason=_ENDS_EARLY)
             left -= len(part)
             crc = zlib.crc32(part, crc)
-            if is_wanted:
-                yield Piece(member.number, part, not left)
-        if is_wanted and not member.size:
-            yield Piece(member.number, b"", True)
+            if left and is_wanted:
+                yield Piece(member.number, part, False)
         if located.crc is not None and crc != located.crc:
             shown = member.name.decode(errors="backslashreplace")
             raise ArchiveDamaged(archive=self._path, reason=Phrase(_BAD_CHECKSUM, member=shown))
+        if is_wanted:
+            yield Piece(member.number, part, True)
 
     def _from_program(self, program: str) -> "_Parts":
         names = [located.stored_name for located in self._content] if self._alone else []
