@@ -144,10 +144,10 @@ def test_import_and_export(pivori: Pivori, tree: Path, backups: Path, tmp_path: 
     pivori("archive", "import", backups)
     snapshots = pivori.json("snapshots")
     assert snapshots[0]["time"].startswith("2024-01-01")
-    assert [sorted(tag.partition(":")[0] for tag in each["tags"]) for each in snapshots] == [
-        ["archive", "complete"],
-        ["archive", "complete"],
-        ["archive", "differential"],
+    assert [[tag for tag in each["tags"] if not tag.startswith("archive:")] for each in snapshots] == [
+        ["strategy:complete"],
+        ["strategy:complete"],
+        ["strategy:differential"],
     ]
     for snapshot, expected in zip(snapshots[1:], (before, after), strict=True):
         target = tmp_path / snapshot["short_id"]
@@ -456,3 +456,32 @@ def test_what_a_smart_archive_left_out_is_still_known_after_an_import_and_an_exp
     pivori("archive", "restore", made["archive"], "-t", tmp_path / "three", "--rebuild")
     assert (tmp_path / "three" / ".git" / "HEAD").exists()
     assert (tmp_path / "three" / "code.py").read_text() == "print(1)\n"
+
+
+def test_an_exported_smart_snapshot_is_a_smart_archive(pivori: Pivori, tmp_path: Path, backups: Path) -> None:
+    """Else whoever prunes would take it for the complete one that has to stay."""
+    root = tmp_path / "project"
+    (root / "node_modules" / "left").mkdir(parents=True)
+    (root / "node_modules" / "left" / "index.js").write_text("x")
+    (root / "package.json").write_text("{}")
+    (root / "package-lock.json").write_text('{"lockfileVersion": 3, "packages": {}}')
+    pivori("backup", "--strategy", "smart", root)
+    backups.mkdir(exist_ok=True)
+    made = pivori.json("archive", "export", "latest", "-d", backups)
+    assert "-smart-" in Path(made["archive"]).name
+    assert pivori.json("archive", "show", made["archive"])["strategy"] == "smart"
+    pivori("backup", root, "--tag", "strategy:of-my-own")
+    assert "-complete-" in pivori.json("archive", "export", "latest", "-d", backups)["archive"]
+    assert not [path for path in backups.iterdir() if path.name.startswith(".")]
+
+
+def test_the_documents_of_a_snapshot_are_no_files_of_its_export(pivori: Pivori, tmp_path: Path, backups: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "code").write_text("x")
+    pivori("backup", "--strategy", "smart", root, "/etc/hostname")
+    made = pivori.json("archive", "export", "latest", "-o", tmp_path / "whole.zip")
+    with zipfile.ZipFile(made["archive"]) as file:
+        names = file.namelist()
+    assert "etc/hostname" in names
+    assert [name for name in names if "manifest.json" in name] == [".pivori/manifest.json"]

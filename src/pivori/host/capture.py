@@ -191,8 +191,11 @@ def _stop_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program that still runs, with everything it started."""
-    if process.poll() is None:
+    """Kill a program with everything it started, also what it left behind when it ended.
+
+    Until it is waited for its number belongs to nobody else.
+    """
+    if process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

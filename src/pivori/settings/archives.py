@@ -2,7 +2,8 @@
 
 Passwords lie apart from the repository's, and apart from the archives.
 
-A password given by an option sets the variables aside; of these the file comes first, then the command, then the value.
+A password given by an option sets the variables aside; of these a file or a command, which exclude each other, comes
+before the value.
 """
 
 from dataclasses import dataclass

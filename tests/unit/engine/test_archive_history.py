@@ -109,3 +109,9 @@ def test_reading_is_expected_to_take_as_long_as_the_last_times() -> None:
     ]
     assert expect_seconds(runs, Operation.VERIFY, 1000) == 5
     assert expect_seconds(runs, Operation.RESTORE, 1000) is None
+
+
+def test_a_tiny_archive_says_nothing_of_a_large_one() -> None:
+    runs = [run(1, root="/tiny", strategy="complete", format="zip", bytes=10, archive_bytes=4000, seconds=1)]
+    assert estimate(runs, strategy="complete", container="zip", content=150_000_000) is None
+    assert estimate(runs, strategy="complete", container="zip", content=1000) is not None

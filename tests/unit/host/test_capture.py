@@ -30,6 +30,11 @@ def test_a_program_that_takes_too_long_is_stopped_with_its_children(tmp_path: Pa
     pytest.fail("the child is still there")
 
 
+def test_a_child_that_outlives_its_program_and_holds_its_output_is_stopped_in_time() -> None:
+    found = capture_output(["sh", "-c", "sleep infinity & echo done"], timeout=0.3, most=100)
+    assert found.status is None
+
+
 def test_a_program_that_prints_too_much_is_stopped() -> None:
     found = capture_output(["yes"], timeout=60, most=1000)
     assert (found.status, found.output) == (None, b"")

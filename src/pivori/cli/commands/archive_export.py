@@ -27,8 +27,9 @@ from pivori.cli.snapshot_options import SnapshotFilters, resolve, snapshot_filte
 from pivori.engine.archive.create import CreateRequest
 from pivori.engine.archive.exporting import ExportRequest, common_root, exported
 from pivori.engine.archive.placing import prepare_directory
+from pivori.engine.relative import strategy_of
 from pivori.engine.strategies import StrategyName
-from pivori.repository import parse_time
+from pivori.repository import LoadedSnapshot, parse_time
 from pivori.translation import _
 
 
@@ -78,13 +79,10 @@ def command(
     prepare_directory(place)
     with session.app.open_repository(Access.READ) as (repository, _lock), session.progress() as progress:
         loaded, subtree = resolve(repository, snapshot, filters, on_damage=warn_of_damage(session.output))
-        names = {name.value for name in StrategyName}
-        strategy = next((tag for tag in loaded.snapshot.tags if tag in names), StrategyName.COMPLETE.value)
         export = ExportRequest(
             loaded=loaded,
             root=subtree or common_root(loaded.snapshot.paths),
-            # An archive of a whole tree is relative to nothing, whatever the snapshot was compared with.
-            strategy=StrategyName.COMPLETE.value if strategy == StrategyName.DIFFERENTIAL else strategy,
+            strategy=_strategy(loaded),
             workers=session.app.processors,
         )
         with exported(repository, export, place, progress) as plan:
@@ -102,3 +100,11 @@ def command(
             )
             request = sealing.applied(request, keys)
             return write_and_tell(session, request, file or free_name(place, request), started)
+
+
+def _strategy(loaded: LoadedSnapshot) -> str:
+    """The strategy in the archive's name: the snapshot's, as far as its tags name one that an archive can have."""
+    strategy = strategy_of(loaded)
+    # An archive of a whole tree is relative to nothing, whatever the snapshot was compared with.
+    relative_to_nothing = set(StrategyName) - {StrategyName.DIFFERENTIAL}
+    return strategy if strategy in relative_to_nothing else StrategyName.COMPLETE

@@ -5,7 +5,7 @@ and its inode included; whatever is in doubt is stored again, whole. Of a file w
 none.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -81,8 +81,11 @@ class Difference:
     deleted: Sequence[bytes]
 
 
-def differences(entries: Sequence[Entry], base: Manifest) -> Difference:
-    """What of ``entries`` is new since ``base``, or differs in anything; and what is gone."""
+def differences(entries: Sequence[Entry], base: Manifest, *, unread: Collection[bytes] = ()) -> Difference:
+    """What of ``entries`` is new since ``base``, or differs in anything; and what is gone.
+
+    What is at the paths ``unread`` and below could not be listed: it is not gone, and the base's state of it stands.
+    """
     began = int(datetime.fromisoformat(base.created).timestamp() * 1e9)
     known = {entry.path: entry for entry in base.entries}
     changed = {entry.path for entry in entries if not _is_unchanged(entry, known.get(entry.path), began)}
@@ -97,8 +100,13 @@ def differences(entries: Sequence[Entry], base: Manifest) -> Difference:
     return Difference(
         # The root is always told: it says that the archive is one of a whole tree.
         entries=[entry for entry in entries if entry.path in changed or not entry.path],
-        deleted=sorted(path for path in known if path not in present),
+        deleted=sorted(path for path in known if path not in present and not _is_below(path, unread)),
     )
+
+
+def _is_below(path: bytes, places: Collection[bytes]) -> bool:
+    """Whether a path is one of some places, or below one."""
+    return any(path == place or path.startswith(place + b"/") for place in places)
 
 
 def _is_unchanged(now: Entry, then: Entry | None, began: int) -> bool:

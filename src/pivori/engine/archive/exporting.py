@@ -5,7 +5,6 @@ root can give to files, are taken from the snapshot.
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from msgspec import structs
 
 from pivori.archives.manifest import FOLDER, MANIFEST_NAME, NotCaptured, Omission, as_text
+from pivori.archives.workspace import workspace
 from pivori.engine.archive.create import ArchivePlan
 from pivori.engine.archive.listing import Listing, list_tree
 from pivori.engine.archive.restore import remove_tree
@@ -64,10 +64,9 @@ def exported(
     tree, node = find_subtree(repository, snapshot.tree, request.root)
     if node is not None and node.type != "dir":
         raise NotADirectoryToExport(path=request.root)
-    place = Path(tempfile.mkdtemp(prefix=".pivori-export-", dir=directory))
     lost: list[NotCaptured] = []
     omitted, documents = _left_out(repository, request)
-    is_top = node is None and bool(omitted)
+    is_top = node is None and has_documents(repository, tree)
 
     def hear(event: Event) -> None:
         if isinstance(event, FileNotRestored):
@@ -75,28 +74,31 @@ def exported(
             lost.append(NotCaptured(path=text, path_raw=raw, reason=str(event.reason)))
         emit(event)
 
-    try:
-        Restore(
-            repository, RestoreRequest(tree=tree, target=place, sparse=True, workers=request.workers), emit=hear
-        ).run()
-        listing = list_tree(os.fsencode(place), leaves_out=lambda path: is_top and path == FOLDER)
-        nodes = {item.path[1:]: item.node for item in walk(repository, tree, on_damage=lambda _path, _error: None)}
-        if node is not None:
-            nodes[b""] = node
-        entries = [_as_recorded(entry, nodes.get(entry.path)) for entry in listing.entries]
-        found = Listing(entries=entries, names=listing.names, not_captured=[*listing.not_captured, *lost])
-        yield ArchivePlan(
-            root=Path(os.fsdecode(request.root or b"/")),
-            strategy=request.strategy,
-            listing=found,
-            entries=entries,
-            omitted=omitted,
-            documents=documents,
-            source=place,
-            recorded={entry.path: entry for entry in entries},
-        )
-    finally:
-        remove_tree(place)
+    with workspace(directory) as room:
+        place = room / "tree"
+        place.mkdir(mode=0o700)
+        try:
+            restore = RestoreRequest(tree=tree, target=place, sparse=True, workers=request.workers)
+            Restore(repository, restore, emit=hear).run()
+            listing = list_tree(os.fsencode(place), leaves_out=lambda path: is_top and path == FOLDER)
+            nodes = {item.path[1:]: item.node for item in walk(repository, tree, on_damage=lambda _path, _error: None)}
+            if node is not None:
+                nodes[b""] = node
+            entries = [_as_recorded(entry, nodes.get(entry.path)) for entry in listing.entries]
+            found = Listing(entries=entries, names=listing.names, not_captured=[*listing.not_captured, *lost])
+            yield ArchivePlan(
+                root=Path(os.fsdecode(request.root or b"/")),
+                strategy=request.strategy,
+                listing=found,
+                entries=entries,
+                omitted=omitted,
+                documents=documents,
+                source=place,
+                recorded={entry.path: entry for entry in entries},
+            )
+        finally:
+            # Not left to the workspace: directories that nobody may write to are in the way there.
+            remove_tree(place)
 
 
 def _left_out(repository: Repository, request: ExportRequest) -> tuple[list[Omission], dict[bytes, bytes]]:

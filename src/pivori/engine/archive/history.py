@@ -17,6 +17,8 @@ FILE_NAME: Final = "history.jsonl"
 _READ: Final = 4 << 20
 _KEPT: Final = 8 << 20
 """A longer file loses its older half."""
+_TELLS_OF: Final = 100
+"""How many times its own content a run tells of: what a few bytes took is headers and the start of the program."""
 _RUNS: Final = 5
 _MARGIN: Final = 1.1
 
@@ -127,6 +129,7 @@ def estimate(runs: Sequence[Run], *, strategy: str, container: str, content: int
         and run.strategy == strategy
         and run.format == container
         and run.bytes > 0
+        and run.bytes * _TELLS_OF >= content
         and run.archive_bytes > 0
     ]
     same = [run for run in made if run.root == root] or made

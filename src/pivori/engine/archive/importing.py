@@ -22,6 +22,7 @@ from pivori.engine.archive.filling import Failure, damaged
 from pivori.engine.archive.tree import ArchiveTree, Item
 from pivori.engine.backup.documents import DocumentWriter
 from pivori.engine.backup.reading import BlobGroup
+from pivori.engine.relative import STRATEGY_TAG
 from pivori.entries import Entry, EntryKind
 from pivori.events import Event, Progress
 from pivori.host import ProcessIdentity
@@ -317,7 +318,7 @@ class _Import:
     def _snapshot(self, root: bytes, tree: str, started: int) -> Snapshot:
         archive, request, intake = self._tree.archive, self._request, self._intake
         host = request.host or (archive.manifest.host if archive.manifest is not None else request.identity.hostname)
-        strategy = [archive.strategy] if archive.strategy else []
+        strategy = [STRATEGY_TAG + archive.strategy] if archive.strategy else []
         return Snapshot(
             time=self._time,
             tree=tree,

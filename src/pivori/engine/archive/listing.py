@@ -51,22 +51,14 @@ class Exclusion(Protocol):
 class Listing:
     """A source tree. ``entries`` begin with the root, ``b""``, and are sorted by path; content is not read yet.
 
-    ``names`` gives the name of an entry's member where it is not its path.
+    ``names`` gives the name of an entry's member where it is not its path. ``unread`` are the paths of what could not
+    be looked at, or not into: nothing is known of them and of what is below.
     """
 
     entries: list[Entry] = field(default_factory=list)
     names: dict[bytes, bytes] = field(default_factory=dict)
     not_captured: list[NotCaptured] = field(default_factory=list)
-
-    @property
-    def files(self) -> int:
-        """How many names of files there are."""
-        return sum(entry.kind is EntryKind.FILE for entry in self.entries)
-
-    @property
-    def bytes(self) -> int:
-        """How much content there is, that of a file with several names once."""
-        return sum(entry.size for entry in self.entries if entry.hard_link is None)
+    unread: set[bytes] = field(default_factory=set)
 
 
 def list_tree(
@@ -120,7 +112,7 @@ class _Walk:
             try:
                 listed = read_directory(absolute)
             except OSError as error:
-                self._miss(path, error.strerror or str(error))
+                self._miss_all(path, error)
                 continue
             stack += self._take(path, absolute, listed)
         found = self._found
@@ -146,7 +138,7 @@ class _Walk:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self._miss(inner, error.strerror or str(error))
+                self._miss_all(inner, error)
                 continue
             name = _member_name(each.name, taken, is_top=not path)
             if mapped or name != each.name:
@@ -179,6 +171,11 @@ class _Walk:
         if kind is EntryKind.FILE and status.st_nlink > 1:
             self._linked.add(path)
         return True
+
+    def _miss_all(self, path: bytes, error: OSError) -> None:
+        """Note something that may have been as it was, with all that is below."""
+        self._found.unread.add(path)
+        self._miss(path, error.strerror or str(error))
 
     def _miss(self, path: bytes, reason: str) -> None:
         text, raw = as_text(path)

@@ -60,7 +60,7 @@ def plan_archive(request: PlanRequest, *, pulse: Callable[[bytes], None] = lambd
 
 
 def _relative(plan: ArchivePlan, listing: Listing, base: BaseArchive) -> ArchivePlan:
-    found = differences(listing.entries, base.manifest)
+    found = differences(listing.entries, base.manifest, unread=listing.unread)
     return replace(plan, entries=found.entries, deleted=found.deleted, base=base.reference)
 
 

@@ -76,7 +76,8 @@ def run_plan(
     """Carry out a plan that was made for an open tree. Raises like :func:`restore_archive`.
 
     ``in_place`` is called when the tree is where it belongs, before the command that comes after: to rebuild what the
-    archive does not hold. What it raises undoes everything.
+    archive does not hold. What it raises brings back the tree that was replaced; one restored to where nothing was
+    stays.
     """
     request = plan.request
     if plan.replaces:

@@ -124,7 +124,9 @@ class Filling:
         self._out.others += 1
 
     def _make_link(self, entry: Entry) -> None:
-        if entry.hard_link is not None and entry.hard_link not in self._lost:
+        if entry.hard_link in self._lost:
+            self._fail(Failure(entry.path, _MISSING))
+        elif entry.hard_link is not None:
             self._target.make_hard_link(entry.hard_link, entry.path)
             self._out.files += 1
 
@@ -150,7 +152,7 @@ class Filling:
             if item.source != source or item.entry.kind is not EntryKind.FILE or item.entry.hard_link is not None:
                 continue
             if item.member is None:
-                self._fail(Failure(item.entry.path, _MISSING))
+                self._fail(Failure(item.entry.path, _MISSING), source)
             else:
                 tasks[item.member.number] = self._task(item)
         if not tasks:
@@ -165,7 +167,7 @@ class Filling:
             failed = {failure.path for failure in report.failures}
             left -= {number for number in left if tasks[number].path in failed} if failed else set()
         for number in sorted(left):
-            self._fail(Failure(tasks[number].path, _MISSING))
+            self._fail(Failure(tasks[number].path, _MISSING), source)
 
     def _task(self, item: Item) -> FileTask:
         entry = item.entry
