@@ -1,5 +1,6 @@
 """Envelopes, with the ordinary programs on the other side."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ CONTENT = os.urandom(2_500_000) + b"text " * 100_000
 
 def write(path: Path, seal: envelopes.Callable[[envelopes.BinaryIO], envelopes.BinaryIO]) -> Path:
     """Seal CONTENT into a file, in pieces."""
-    with path.open("wb") as out:
+    with path.open("wb", buffering=0) as out:
         sealed = seal(out)
         for start in range(0, len(CONTENT), 100_000):
             assert sealed.write(CONTENT[start : start + 100_000]) == len(CONTENT[start : start + 100_000])
@@ -205,11 +206,25 @@ def test_a_machine_without_gpg(monkeypatch: pytest.MonkeyPatch) -> None:
     envelopes._gpg.cache_clear()
 
 
-def test_full_disks_are_system_errors(identity: Path) -> None:
-    with pytest.raises((OSError, SealingFailed)):
-        write(Path("/dev/full"), age_seal([recipient_of(identity)])[0])
-    with pytest.raises((OSError, SealingFailed)):
-        write(Path("/dev/full"), gpg_seal(PASSWORD))
+@pytest.mark.parametrize("kind", list(Envelope))
+def test_a_full_disk_is_an_error_of_the_system_when_sealing(identity: Path, kind: Envelope) -> None:
+    seal = gpg_seal(PASSWORD) if kind is Envelope.GPG else age_seal([recipient_of(identity)])[0]
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as raised:
+        write(Path("/dev/full"), seal)
+    assert raised.value.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize("kind", list(Envelope))
+def test_a_full_disk_is_an_error_of_the_system_when_opening(
+    tmp_path: Path, identity: Path, kind: Envelope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal = gpg_seal(PASSWORD) if kind is Envelope.GPG else age_seal([recipient_of(identity)])[0]
+    path = write(tmp_path / "a", seal)
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(envelopes, "_nameless", lambda _beside: full)
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as raised:
+            read(path, identities=[identity])
+    assert raised.value.errno == errno.ENOSPC
 
 
 def test_what_is_no_recipient_and_no_identity(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ part (RFC 4880; S2K iterated and salted with SHA-512). age is the format of age-
 whoever writes for recipients cannot read what was written.
 """
 
+import errno
 import io
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -60,6 +62,8 @@ _GPG_SEAL: Final = (
 _SYMMETRIC_TAGS: Final = (0x8C, 0xC3)
 """How an OpenPGP message begins that a password opens: a packet of tag 3, in the old and in the new way of writing."""
 _ARMOR: Final = b"-----BEGIN PGP MESSAGE-----"
+_FULL: Final = {"No space left": errno.ENOSPC, "Disk quota exceeded": errno.EDQUOT}
+_SYSTEM_ERROR: Final = re.compile(r"\[Errno (\d+)\]")
 
 
 class Envelope(StrEnum):
@@ -148,17 +152,17 @@ class _GpgWriter(_Sealed):
             while view:
                 view = view[self._running.stdin.write(view) or 0 :]
         except BrokenPipeError:
-            raise SealingFailed(reason=_last_words(self._end()[1])) from None
+            raise _sealing_failure(self._end()[1]) from None
         return size
 
     def close(self) -> None:
-        """End the envelope. Raises SealingFailed."""
+        """End the envelope. Raises SealingFailed, and OSError for a full disk."""
         if self.closed:
             return
         super().close()
         status, errors = self._end()
         if status:
-            raise SealingFailed(reason=_last_words(errors))
+            raise _sealing_failure(errors)
 
     def _end(self) -> tuple[int, str]:
         """End the program and what it had; the first time, also how it ended."""
@@ -208,8 +212,10 @@ class _AgeWriter(_Sealed):
             raise self._failure()
 
     def _failure(self) -> Exception:
-        error = self._error
-        return error if isinstance(error, OSError) else SealingFailed(reason=str(error))
+        text = str(self._error)
+        # The library makes a text of what the output raised.
+        number = _SYSTEM_ERROR.search(text)
+        return _system_error(int(number[1])) if number else SealingFailed(reason=text)
 
 
 def gpg_seal(password: str) -> Callable[[BinaryIO], BinaryIO]:
@@ -313,8 +319,8 @@ def _open_gpg(path: Path, plain: BinaryIO, password: Callable[[str], str | None]
         raise WrongArchivePassword(archive=archive)
     if "] NODATA" in errors:
         raise NotAnArchive(archive=archive, reason=N_("it is no OpenPGP message"))
-    if "No space left" in errors:
-        raise SealingFailed(reason=_last_words(errors))
+    if full := _full_disk(errors):
+        raise full
     # The content is good only when its authentication code is; a message that was cut off has none.
     if status or "] GOODMDC" not in errors:
         raise ArchiveDamaged(archive=archive, reason=N_("its envelope was changed, or ends early"))
@@ -330,7 +336,9 @@ def _open_age(path: Path, plain: BinaryIO, keys: Sequence[Any]) -> None:
         try:
             pyrage.decrypt_io(sealed, plain, list(keys))
         except OSError as error:
-            raise ArchiveDamaged(archive=archive, reason=error.strerror or str(error)) from None
+            if error.errno is not None:  # of the system; what the library finds wrong with the content has none
+                raise
+            raise ArchiveDamaged(archive=archive, reason=str(error)) from None
         except pyrage.DecryptError as error:
             if "No matching keys" in str(error):
                 raise WrongArchivePassword(archive=archive) from None
@@ -371,6 +379,20 @@ def _gpg() -> str:
 def _start_gpg(home: str, verb: Sequence[str], password: str, *, stdin: int | None, stdout: int) -> Filter:
     command = [_gpg(), "--homedir", home, *_GPG_OPTIONS, *verb]
     return start_filter(command, secret=password.encode(), stdin=stdin, stdout=stdout, variables={"LC_ALL": "C.UTF-8"})
+
+
+def _sealing_failure(errors: str) -> Exception:
+    """The error that gpg's words stand for when it seals."""
+    return _full_disk(errors) or SealingFailed(reason=_last_words(errors))
+
+
+def _full_disk(errors: str) -> OSError | None:
+    """What the system said to gpg when there was no space."""
+    return next((_system_error(number) for words, number in _FULL.items() if words in errors), None)
+
+
+def _system_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
 
 
 def _last_words(errors: str) -> str:
