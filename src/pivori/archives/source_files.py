@@ -97,6 +97,8 @@ class SourceFiles:
             self._directories = OpenDirectories(root, _OPEN_DIRECTORIES)
         directory, _, name = path.rpartition(b"/")
         if directory != self._last or self._place < 0:
+            # The next call may close the one of before, and then fail.
+            self._place = -1
             self._place = self._directories.descriptor(directory)
             self._last = directory
         place = self._place

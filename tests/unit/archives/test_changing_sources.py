@@ -10,6 +10,7 @@ import pytest
 from pivori.archives.container import ArchiveFormat, Captured
 from pivori.archives.manifest import MANIFEST_NAME
 from pivori.archives.pack_tasks import Part, Work
+from pivori.archives.source_files import SourceFiles
 from pivori.entries import Entry
 from tests.unit.archives.boxes import FORMATS, Interfering, Made, check, contents, look, make, members
 
@@ -98,6 +99,20 @@ def test_no_longer_a_file(
     problems = [*made.captured.vanished, *(each.path.encode() for each in made.captured.not_captured)]
     assert problems == [b"d/file"]
     assert bool(made.captured.vanished) == (what in (gone, below_a_link))
+
+
+def test_a_directory_that_cannot_be_reached_does_not_spoil_the_one_before(root: Path) -> None:
+    deep = root.joinpath(*["d"] * 80)
+    deep.mkdir(parents=True)
+    (root / "near").mkdir()
+    (root / "near" / "file").write_bytes(b"content")
+    source = SourceFiles(root)
+    os.close(source.open(b"near/file")[0])
+    # On the way down more directories are opened than are kept, and the last one is missing.
+    with pytest.raises(FileNotFoundError):
+        source.open(b"d/" * 80 + b"gone/file")
+    assert source.read(0, b"near/file")[0] == b"content"
+    source.close()
 
 
 # While a large file is being read
