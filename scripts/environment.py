@@ -200,11 +200,8 @@ def fail_installation() -> NoReturn:
 
 
 def requirements(project: dict[str, Any], purpose: str) -> list[str]:
-    """What to install: the program's libraries with every extra, and for ``test`` the tools."""
-    wanted = [*project["project"]["dependencies"]]
-    for extra in project["project"]["optional-dependencies"].values():
-        wanted += extra
-    return wanted + (project["dependency-groups"]["dev"] if purpose == "test" else [])
+    """What to install: the program's libraries, and for ``test`` the tools."""
+    return project["project"]["dependencies"] + (project["dependency-groups"]["dev"] if purpose == "test" else [])
 
 
 def install(purpose: str, inputs: dict[str, bytes]) -> None:

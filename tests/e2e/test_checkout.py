@@ -109,3 +109,39 @@ def test_no_python_is_one_sentence(checkout: Path, tmp_path: Path) -> None:
     )
     assert result.returncode == 1
     assert "no Python 3.11 or newer" in result.stderr
+
+
+def run(program: Path, *arguments: object, home: Path) -> str:
+    """What a program prints that ends well in an empty HOME."""
+    command = [str(program), *map(str, arguments)]
+    done = subprocess.run(command, env=lone_environment(home), cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def check_backup_and_restore(program: Path, place: Path) -> None:
+    """With no configuration a directory goes in and comes back, bit for bit, also as an archive of every kind."""
+    source, home = place / "project", place / "home"
+    (source / "folder").mkdir(parents=True)
+    (source / "folder" / "file").write_bytes(os.urandom(1 << 20))
+    (source / "link").symlink_to("folder/file")
+    run(program, "backup", source, home=home)
+    for place_made in (home / ".local/share/pivori/repository/config", home / ".config/pivori/repository.key"):
+        assert place_made.exists()
+    run(program, "restore", "latest", "--target", place / "back", home=home)
+    subprocess.run(["diff", "-r", "--no-dereference", source, place / "back" / source.relative_to("/")], check=True)
+    for kind in ("zip", "7z", "tar.zst"):
+        run(program, "archive", "create", source, "--format", kind, "-o", place / f"made.{kind}", home=home)
+
+
+def test_a_fresh_checkout_backs_up_and_restores(checkout: Path) -> None:
+    check_backup_and_restore(checkout / "pivori", checkout.parent)
+
+
+def test_an_installation_by_pip_is_the_same_program(checkout: Path) -> None:
+    place = checkout.parent
+    for part in ("README.md", "LICENSE"):
+        shutil.copy2(ROOT / part, checkout / part)
+    subprocess.run([sys.executable, "-m", "venv", place / "venv"], check=True)
+    run(place / "venv/bin/pip", "install", "-q", "-c", checkout / "constraints.txt", checkout, home=place / "home")
+    check_backup_and_restore(place / "venv/bin/pivori", place)
