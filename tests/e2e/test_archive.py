@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pivori.archives.workspace import PARTIAL
 from tests.archives import everything, picture
 from tests.conftest import Pivori
 
@@ -401,7 +402,7 @@ def test_a_killed_create_leaves_nothing_under_a_final_name(pivori: Pivori, tmp_p
 def wait_for_partial(backups: Path, process: "subprocess.Popen[bytes]", delay: float) -> None:
     """Wait until the archive is being written, and a while longer."""
     for _ in range(600):
-        if process.poll() is not None or (backups.exists() and any(backups.glob(".*.partial"))):
+        if process.poll() is not None or (backups.exists() and any(backups.glob(f".*{PARTIAL}"))):
             break
         time.sleep(0.05)
     time.sleep(delay)

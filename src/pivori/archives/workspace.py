@@ -9,8 +9,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-PARTIAL: Final = ".partial"
-"""The ending of everything unfinished. Its name begins with a dot, and whoever works at it has it locked."""
+PARTIAL: Final = ".pivori-partial"
+"""The ending of everything unfinished. Its name begins with a dot, and whoever works at it has it locked.
+
+No other program has this ending: whatever bears it and is not locked may be removed.
+"""
 
 
 @contextmanager

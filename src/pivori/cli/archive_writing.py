@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pivori.archives.naming import archive_name
+from pivori.archives.workspace import PARTIAL
 from pivori.cli.archive_options import note_run
 from pivori.cli.failures import INCOMPLETE, fill
 from pivori.cli.output import Output
@@ -88,7 +89,7 @@ def free_name(directory: Path, request: CreateRequest) -> Path:
     time = request.created
     while True:
         path = directory / archive_name(request.plan.strategy, time, request.format, request.envelope)
-        if not os.path.lexists(path) and not os.path.lexists(path.with_name(f".{path.name}.partial")):
+        if not os.path.lexists(path) and not os.path.lexists(path.with_name(f".{path.name}{PARTIAL}")):
             return path
         time += timedelta(seconds=1)
 

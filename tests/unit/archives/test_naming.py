@@ -51,7 +51,7 @@ def test_old_names_are_understood(name: str, moment: datetime) -> None:
         "pivori-other-20251108-020000.zip",
         "my-pivori-complete-20251108-020000.zip",
         "pivori-complete-20251108-020000.rar",
-        ".pivori-complete-20251108-020000.zip.partial",
+        ".pivori-complete-20251108-020000.zip.pivori-partial",
         "pivori-complete-20251108-020000.zip\n",
         "rubi-studio-complete-.zip",
         "rubi-studio-.zip",
