@@ -17,7 +17,7 @@ COVERAGE_WANTED = 90
 
 SUITES = {
     "lint": "ruff, mypy --strict, the import contracts, the syntax of the shell scripts",
-    "unit": "one module at a time; no network, no external program; under a minute",
+    "unit": "one module at a time, some beside the ordinary tools they have to agree with; no network",
     "contract": "every medium against the contract of storage",
     "property": "round trips and invariants on generated data",
     "compat": "with the real restic, both directions",
