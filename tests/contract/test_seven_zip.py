@@ -1,9 +1,11 @@
 """7z archives, by the 7-Zip program and by the library that stands in for it, each reading what the other wrote."""
 
+import errno
 import hashlib
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,16 @@ from pivori.archives.formats import open_container
 from pivori.archives.manifest import MANIFEST_NAME
 from pivori.archives.seven_zip_writing import write_seven_zip
 from pivori.entries import EntryKind
-from tests.contract.archive_trees import CONTENTS, EXPECTED, NAMES, contents, make_tree, request_for, require_same
+from tests.contract.archive_trees import (
+    CONTENTS,
+    EXPECTED,
+    NAMES,
+    contents,
+    entry_of,
+    make_tree,
+    request_for,
+    require_same,
+)
 
 PROGRAM = program_module.seven_zip_program()
 MAKERS = ["program", "library"]
@@ -216,6 +227,37 @@ def test_files_that_change_vanish_or_stay_closed(tmp_path: Path, monkeypatch: py
     for path, entry in entries.items():
         assert hashlib.sha256(stored[path]).hexdigest() == entry.sha256, path
         assert len(stored[path]) == entry.size
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_a_file_whose_folder_became_a_file_vanished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maker: str
+) -> None:
+    use(maker, monkeypatch)
+    tree = make_tree(tmp_path / "tree")
+    asked: list[Captured] = []
+    request = request_for(tree, asked, workspace=tmp_path)
+    shutil.rmtree(tree / "d" / "sub")
+    (tree / "d" / "sub").write_text("a file now")
+    with (tmp_path / "a.7z").open("wb") as out:
+        captured = write_seven_zip(request, out, progress=lambda *_facts: None)
+    assert captured.vanished == [b"d/sub/deep"]
+    assert captured.not_captured == []
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maker: str) -> None:
+    use(maker, monkeypatch)
+    memory = entry_of(b"/proc/self/mem", b"mem")  # nothing is at its beginning: reading there is EIO
+    request = replace(
+        request_for(tmp_path, []), root=Path("/proc/self"), entries=[memory], names={b"mem": b"another name"}
+    )
+    with (tmp_path / "a.7z").open("wb") as out:
+        captured = write_seven_zip(request, out, progress=lambda *_facts: None)
+    assert [(each.path, each.reason) for each in captured.not_captured] == [("mem", os.strerror(errno.EIO))]
+    assert captured.entries == []
+    with open_container(tmp_path / "a.7z") as archive:
+        assert {member.name for member in archive.members} == {b".pivori/note", MANIFEST_NAME}
 
 
 def test_the_password_is_in_no_list_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

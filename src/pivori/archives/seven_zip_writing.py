@@ -121,7 +121,15 @@ class _Writing:
         except OSError:
             return  # said when it is hashed
         with os.fdopen(descriptor, "rb", buffering=0) as source, stand_in.open("xb") as copy:
-            shutil.copyfileobj(source, copy, _PART)
+            while True:
+                try:
+                    part = source.read(_PART)
+                except OSError:
+                    stand_in.unlink()  # half of it is not to be stored; said when it is hashed
+                    return
+                if not part:
+                    break
+                copy.write(part)
         os.utime(stand_in, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
     def _staged(self, name: bytes, content: bytes) -> _Named:
@@ -175,7 +183,7 @@ class _Writing:
     def _hash_file(self, entry: Entry) -> None:
         try:
             descriptor, status = self._sources.open(entry.path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self._captured.vanished.append(entry.path)
             return
         except OSError as error:

@@ -108,6 +108,10 @@ def _opened(path: str, identity: tuple[int, int] | None = None) -> Iterator[tupl
                 yield tar, stream, status.st_size
         except _ERRORS as error:
             raise ArchiveDamaged(archive=path, reason=Phrase(_BAD_STREAM, reason=str(error))) from None
+        except OSError as error:
+            if error.errno is not None:  # of the system; what bzip2 finds wrong with the content has none
+                raise
+            raise ArchiveDamaged(archive=path, reason=Phrase(_BAD_STREAM, reason=str(error))) from None
         except tarfile.ReadError:
             raise NotAnArchive(archive=path, reason=_EMPTY) from None
         except (tarfile.TarError, ValueError, OverflowError, UnicodeError):

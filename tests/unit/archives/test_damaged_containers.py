@@ -202,6 +202,19 @@ def packed(tar: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=3).compress(tar)
 
 
+def test_bzip2_that_is_damaged_far_from_its_beginning(tmp_path: Path) -> None:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:bz2") as tar:
+        info = tarfile.TarInfo("noise")
+        info.size = 3_000_000
+        tar.addfile(info, io.BytesIO(random.Random(5).randbytes(info.size)))
+    damaged = bytearray(made.getvalue())
+    damaged[2_000_000] ^= 1
+    (tmp_path / "a.tar.bz2").write_bytes(damaged)
+    with pytest.raises(ArchiveDamaged):
+        contents(tmp_path / "a.tar.bz2")
+
+
 def test_tar_that_declares_a_record_of_gigabytes(tmp_path: Path) -> None:
     info = tarfile.TarInfo("x")
     info.type = tarfile.XHDTYPE
