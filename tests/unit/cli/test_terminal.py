@@ -57,3 +57,22 @@ def test_two_different_entries_make_nothing(pivori: Pivori) -> None:
     assert "not the same" in shown
     assert "\x1b[31mError:" in shown
     assert not (Path(pivori.home) / "r" / "config").exists()
+
+
+def test_a_repository_opens_with_what_is_typed(pivori: Pivori) -> None:
+    pivori("init", "-r", "r", cwd=pivori.home, PIVORI_PASSWORD="hunter2")
+    status, shown = at_terminal(pivori, "snapshots", "-r", "r", answers=["hunter2"])
+    assert status == 0, shown
+    assert "hunter2" not in shown
+    status, shown = at_terminal(pivori, "snapshots", "-r", "r", answers=["another"] * 3)
+    assert status == 12, shown
+
+
+def test_a_repository_opens_with_the_file_that_the_environment_names(pivori: Pivori) -> None:
+    file = pivori.home / "word"
+    file.write_text("hunter2\n")
+    file.chmod(0o600)
+    pivori("init", "-r", "r", cwd=pivori.home, PIVORI_PASSWORD="hunter2")
+    pivori("snapshots", "-r", "r", cwd=pivori.home, PIVORI_PASSWORD_FILE=str(file))
+    file.write_text("another\n")
+    pivori("snapshots", "-r", "r", cwd=pivori.home, PIVORI_PASSWORD_FILE=str(file), expect=12)
