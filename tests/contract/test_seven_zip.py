@@ -24,6 +24,7 @@ from pivori.archives.formats import open_container
 from pivori.archives.manifest import MANIFEST_NAME
 from pivori.archives.seven_zip_writing import write_seven_zip
 from pivori.entries import EntryKind
+from pivori.host import group_name, user_name
 from tests.contract.archive_trees import (
     CONTENTS,
     EXPECTED,
@@ -243,6 +244,19 @@ def test_a_file_whose_folder_became_a_file_vanished(
         captured = write_seven_zip(request, out, progress=lambda *_facts: None)
     assert captured.vanished == [b"d/sub/deep"]
     assert captured.not_captured == []
+
+
+def test_an_owner_that_changed_has_the_names_of_now(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    request = request_for(tree, [], workspace=tmp_path)
+    earlier = [replace(entry, uid=12345, gid=23456, user="earlier", group="others") for entry in request.entries]
+    with (tmp_path / "a.7z").open("wb") as out:
+        captured = write_seven_zip(replace(request, entries=earlier), out, progress=lambda *_facts: None)
+    owners = {
+        (entry.uid, entry.gid, entry.user, entry.group) for entry in captured.entries if entry.kind is EntryKind.FILE
+    }
+    mine = os.getuid(), os.getgid()
+    assert owners == {(*mine, user_name(mine[0]), group_name(mine[1]))}
 
 
 @pytest.mark.parametrize("maker", MAKERS)

@@ -24,12 +24,13 @@ from pivori.archives.source_files import (
     Facts,
     Item,
     SourceFiles,
+    completed,
     facts,
     is_changed,
     read_part,
 )
 from pivori.entries import Entry, EntryKind
-from pivori.host import group_name, read_attributes, user_name
+from pivori.host import read_attributes
 
 _LITTLE_WORK_FILES: Final = 256
 _LITTLE_WORK_BYTES: Final = 4 << 20
@@ -299,26 +300,3 @@ class Pipeline:
 
 def _slice(content: bytes, start: int, length: int) -> bytes:
     return content[start : start + length]
-
-
-def completed(entry: Entry, known: Facts) -> Entry:
-    """The entry as its file was when it was read."""
-    has_owner = entry.uid == known.uid and entry.gid == known.gid
-    return Entry(
-        path=entry.path,
-        kind=entry.kind,
-        mode=known.mode,
-        mtime_ns=known.mtime_ns,
-        uid=known.uid,
-        gid=known.gid,
-        user=entry.user if has_owner else user_name(known.uid),
-        group=entry.group if has_owner else group_name(known.gid),
-        size=known.size,
-        sha256=known.digest.hex(),
-        hard_link=entry.hard_link,
-        is_sparse=known.is_sparse,
-        ctime_ns=known.ctime_ns,
-        inode=known.inode,
-        device_id=known.device,
-        attributes=known.attributes,
-    )

@@ -22,7 +22,7 @@ from pivori.archives.deflating import is_incompressible
 from pivori.archives.manifest import MANIFEST_NAME, NotCaptured, as_text
 from pivori.archives.seven_zip_program import failure_of, seven_zip_program, start_seven_zip
 from pivori.archives.seven_zip_reading import open_seven_zip
-from pivori.archives.source_files import Facts, SourceFiles, facts, read_part
+from pivori.archives.source_files import Facts, SourceFiles, completed, facts, read_part
 from pivori.archives.workspace import workspace
 from pivori.entries import Entry, EntryKind
 from pivori.host import read_attributes
@@ -225,7 +225,7 @@ class _Writing:
             elif (known := self._facts.get(entry.path)) is None or self._is_changed(entry, known):
                 unsure.append((number, entry))
             else:
-                self._captured.entries.append(_with_facts(entry, known))
+                self._captured.entries.append(completed(entry, known))
         if unsure:
             self._take_from_archive(unsure)
 
@@ -265,23 +265,6 @@ class _Writing:
             self._captured.entries.append(replace(entry, size=sizes[number], sha256=digests[number].hexdigest()))
             if entry.path not in known_lost:
                 self._captured.changed.append(entry.path)
-
-
-def _with_facts(entry: Entry, known: Facts) -> Entry:
-    return replace(
-        entry,
-        mode=known.mode,
-        mtime_ns=known.mtime_ns,
-        uid=known.uid,
-        gid=known.gid,
-        size=known.size,
-        sha256=known.digest.hex(),
-        is_sparse=known.is_sparse,
-        ctime_ns=known.ctime_ns,
-        inode=known.inode,
-        device_id=known.device,
-        attributes=known.attributes,
-    )
 
 
 def _packer(request: WriteRequest, place: Path, made: Path) -> "_ProgramPacker | _LibraryPacker":

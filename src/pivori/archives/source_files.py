@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pivori.entries import EntryKind
-from pivori.host import read_attributes
+from pivori.entries import Entry, EntryKind
+from pivori.host import group_name, read_attributes, user_name
 from pivori.host.directories import OpenDirectories
 from pivori.translation import N_
 
@@ -157,6 +157,29 @@ def facts(
         status.st_blocks * 512 < status.st_size,
         attributes,
         changed,
+    )
+
+
+def completed(entry: Entry, known: Facts) -> Entry:
+    """The entry as its file was when it was read."""
+    has_owner = entry.uid == known.uid and entry.gid == known.gid
+    return Entry(
+        path=entry.path,
+        kind=entry.kind,
+        mode=known.mode,
+        mtime_ns=known.mtime_ns,
+        uid=known.uid,
+        gid=known.gid,
+        user=entry.user if has_owner else user_name(known.uid),
+        group=entry.group if has_owner else group_name(known.gid),
+        size=known.size,
+        sha256=known.digest.hex(),
+        hard_link=entry.hard_link,
+        is_sparse=known.is_sparse,
+        ctime_ns=known.ctime_ns,
+        inode=known.inode,
+        device_id=known.device,
+        attributes=known.attributes,
     )
 
 
