@@ -5,19 +5,15 @@ written with escapes, and its line begins with a backslash, as GNU coreutils do 
 """
 
 import hashlib
-import io
 import os
 import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import Final
 
 from pivori.errors import PivoriError
 from pivori.translation import N_
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 SUFFIX: Final = ".sha256"
 _LARGEST: Final = 1 << 20
@@ -117,36 +113,3 @@ class BackgroundDigest:
         if isinstance(self._result, OSError):
             raise self._result
         return self._result
-
-
-class DigestingWriter(io.RawIOBase):
-    """Passes what is written on to another stream, and knows the SHA-256 and the number of bytes of it."""
-
-    def __init__(self, out: BinaryIO) -> None:
-        super().__init__()
-        self._out = out
-        self._digest = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: "ReadableBuffer", /) -> int:
-        """Write all of ``data``. Raises OSError."""
-        view = memoryview(data).cast("B")
-        size = len(view)
-        self._digest.update(view)
-        self.size += size
-        while view:
-            view = view[self._out.write(view) or 0 :]
-        return size
-
-    def flush(self) -> None:
-        """Hand everything to the system."""
-        if not self._out.closed:
-            self._out.flush()
-
-    def hexdigest(self) -> str:
-        """The SHA-256 of what was written so far."""
-        return self._digest.hexdigest()
-
-    def writable(self) -> bool:
-        """It is; it cannot be sought in."""
-        return True

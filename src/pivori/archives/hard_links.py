@@ -3,16 +3,9 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from pivori.archives.source_files import SourceFiles
 from pivori.entries import Entry
-
-
-class Turn(NamedTuple):
-    """Entries to be written now: by position, the path of what each is a link of; None for one that is stored."""
-
-    first_of: dict[int, bytes | None]
 
 
 class LinkGroups:
@@ -28,26 +21,27 @@ class LinkGroups:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def take(self, stored: Mapping[bytes, Entry], source: SourceFiles) -> Turn:
+    def take(self, stored: Mapping[bytes, Entry], source: SourceFiles) -> dict[int, bytes | None]:
         """What can be written now: the links of what is stored, and the first of each group whose file is not.
 
-        The others of such a group wait for that one.
+        By position, the path of what each is a link of; None for one that is stored. The others of such a group wait
+        for that one.
         """
-        turn = Turn({})
+        first_of: dict[int, bytes | None] = {}
         waiting, self._waiting = self._waiting, {}
         for first, positions in waiting.items():
             known = stored.get(first)
             others = []
             for position in positions:
                 if known is not None and _is_same_file(source, self._entries[position].path, known):
-                    turn.first_of[position] = first
+                    first_of[position] = first
                 else:
                     others.append(position)
             if others:
-                turn.first_of[others[0]] = None
+                first_of[others[0]] = None
             if others[1:]:
                 self._waiting[self._entries[others[0]].path] = others[1:]
-        return turn
+        return first_of
 
 
 def _is_same_file(source: SourceFiles, path: bytes, known: Entry) -> bool:

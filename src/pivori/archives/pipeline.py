@@ -115,8 +115,8 @@ class Pipeline:
         while waiting:
             self._stored.update((entry.path, entry) for entry in self._captured.entries)
             turn = waiting.take(self._stored, self._source)
-            self._first_of.update(turn.first_of)
-            self._go(crew, self._plan(turn.first_of, 1))
+            self._first_of.update(turn)
+            self._go(crew, self._plan(turn, 1))
             self._write_late(crew)
 
     def _is_much(self) -> bool:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from pivori.archives.container import ArchiveDamaged, PasswordNeeded, WrongArchivePassword
 from pivori.host.filter import Filter, start_filter
@@ -30,7 +30,6 @@ def start_seven_zip(
     arguments: Sequence[str],
     *,
     password: str | None,
-    stdout: int | IO[bytes] | None = None,
     directory: Path | None = None,
 ) -> Filter:
     """Start 7-Zip. It reads the password from its standard input, where no list of processes shows it.
@@ -43,7 +42,6 @@ def start_seven_zip(
     return start_filter(
         [program, command, *switches, *arguments],
         first=answers.encode(),
-        stdout=stdout,
         directory=None if directory is None else bytes(directory),
         # Names are bytes to us and UTF-8 to it, whatever the locale of a cron job is.
         variables={"LC_ALL": "C.UTF-8"},

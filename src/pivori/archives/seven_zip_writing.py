@@ -254,12 +254,10 @@ class _Writing:
                     digests[piece.number].update(piece.content)
                     sizes[piece.number] += len(piece.content)
         known_lost = {entry.path_raw or entry.path.encode() for entry in self._captured.not_captured}
-        self._captured.not_captured = [
-            each
-            for each in self._captured.not_captured
-            if (each.path_raw or each.path.encode()) not in {entry.path for entry in by_number.values()}
-        ]
         stored = {entry.path for entry in by_number.values()}
+        self._captured.not_captured = [
+            each for each in self._captured.not_captured if (each.path_raw or each.path.encode()) not in stored
+        ]
         self._captured.vanished = [path for path in self._captured.vanished if path not in stored]
         for number, entry in unsure:
             self._captured.entries.append(replace(entry, size=sizes[number], sha256=digests[number].hexdigest()))

@@ -1,7 +1,6 @@
 """The checksum file: written for ``sha256sum -c``, and read as it and the old script write it."""
 
 import hashlib
-import io
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 
 from pivori.archives.checksum import (
     ChecksumFileDamaged,
-    DigestingWriter,
     checksum_line,
     checksum_path,
     file_digest,
@@ -71,22 +69,3 @@ def test_it_is_found_under_both_names(tmp_path: Path) -> None:
     assert find_checksum(archive) == tmp_path / "x.sha256"
     (tmp_path / "x.zip.sha256").touch()
     assert find_checksum(archive) == tmp_path / "x.zip.sha256"
-
-
-class OneByteAtATime(io.RawIOBase):
-    """A stream that takes less than it is given."""
-
-    def __init__(self) -> None:
-        self.taken = b""
-
-    def write(self, data: object) -> int:
-        self.taken += bytes(memoryview(data)[:1])
-        return 1
-
-
-def test_a_digesting_writer_writes_everything() -> None:
-    out = OneByteAtATime()
-    writer = DigestingWriter(out)
-    assert writer.write(CONTENT) == len(CONTENT)
-    assert out.taken == CONTENT
-    assert (writer.hexdigest(), writer.size) == (DIGEST, len(CONTENT))
