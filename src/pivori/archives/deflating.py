@@ -67,22 +67,21 @@ InflateError: Final = _errors
 def compress(content: Buffer, effort: Effort) -> Buffer | None:
     """Some content as a raw deflate stream; None when that would not be smaller."""
     size = len(content)
-    if size >= _WORTH_TRYING and _is_incompressible(content):
+    view = memoryview(content)
+    if size >= _WORTH_TRYING and looks_incompressible(lambda start, length: view[start : start + length], size):
         return None
     quick = _LEVEL_OF_SMALL if size <= _SMALL else _LEVEL
     packed: Buffer = _compress(content, _STRONGEST if effort is Effort.SMALLEST else quick)
     return packed if len(packed) < size else None
 
 
-def _is_incompressible(content: Buffer) -> bool:
-    """Whether samples of the content do not get smaller: films, pictures, archives."""
-    view = memoryview(content)
-    return all(is_incompressible(view[start : start + _SAMPLE]) for start in (0, len(view) // 2, len(view) - _SAMPLE))
+def looks_incompressible(read: Callable[[int, int], Buffer], size: int) -> bool:
+    """Whether samples of some content do not get noticeably smaller: films, pictures, archives.
 
-
-def is_incompressible(sample: Buffer) -> bool:
-    """Whether a sample does not get noticeably smaller."""
-    return len(_streams.compress(sample, 1, _RAW)) > len(sample) * 63 // 64
+    ``read`` gives the bytes at a place, of a length. Raises what it raises.
+    """
+    samples = (read(start, _SAMPLE) for start in (0, size // 2, max(0, size - _SAMPLE)))
+    return all(sample and len(_streams.compress(sample, 1, _RAW)) > len(sample) * 63 // 64 for sample in samples)
 
 
 def compress_part(content: Buffer, before: Buffer, effort: Effort, *, is_last: bool) -> bytes:

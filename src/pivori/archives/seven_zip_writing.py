@@ -14,11 +14,12 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from pivori.archives.container import Captured, Effort, ProgressReport, WriteRequest
-from pivori.archives.deflating import is_incompressible
+from pivori.archives.deflating import looks_incompressible
 from pivori.archives.manifest import MANIFEST_NAME, NotCaptured, as_text
 from pivori.archives.seven_zip_program import failure_of, seven_zip_program, start_seven_zip
 from pivori.archives.seven_zip_reading import open_seven_zip
@@ -29,7 +30,6 @@ from pivori.host import read_attributes
 from pivori.translation import N_
 
 _PART: Final = 1 << 20
-_SAMPLE: Final = 64 << 10
 _WORTH_STORING: Final = 256 << 10
 """Smaller files are compressed without a look: they cost little either way."""
 _COPY_PART: Final = 8 << 20
@@ -161,13 +161,11 @@ class _Writing:
         except OSError:
             return False
         try:
-            starts = (0, entry.size // 2, entry.size - _SAMPLE)
-            samples = [read_part(descriptor, start, _SAMPLE) for start in starts]
+            return looks_incompressible(partial(read_part, descriptor), entry.size)
         except OSError:
             return False
         finally:
             os.close(descriptor)
-        return all(sample and is_incompressible(sample) for sample in samples)
 
     # What it is
 

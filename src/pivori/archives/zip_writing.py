@@ -5,7 +5,7 @@ from collections import OrderedDict
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from pivori.archives.container import Captured, Effort, ProgressReport, WriteRequest
-from pivori.archives.deflating import Buffer, compress, compress_part, crc32, is_incompressible
+from pivori.archives.deflating import Buffer, compress, compress_part, crc32, looks_incompressible
 from pivori.archives.large_member import Read
 from pivori.archives.output import Output
 from pivori.archives.pipeline import Pipeline
@@ -24,7 +24,6 @@ from pivori.archives.zip_format import (
 from pivori.entries import EntryKind
 
 _PART: Final = 2 << 20
-_SAMPLE: Final = 64 << 10
 
 # Trees of packages repeat many files; what the workers, together, have compressed is kept for a while.
 _REMEMBERED_FILE: Final = 256 << 10
@@ -154,7 +153,7 @@ class _ZipSink:
 
     def is_worth_packing(self, read: Read, size: int) -> bool:
         """Whether samples of the content get smaller."""
-        return not all(is_incompressible(read(start, _SAMPLE)) for start in (0, size // 2, max(0, size - _SAMPLE)))
+        return not looks_incompressible(read, size)
 
     def begin(self, item: Item, size: int, *, is_packed: bool) -> None:
         """Begin a large member; its header is mended at the end, or a descriptor follows where that is impossible."""
