@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pivori.clock import SystemClock
 from pivori.engine.backup import Backup, BackupRequest
+from pivori.engine.restore.items import find_subtree
 from pivori.host import ProcessIdentity
 from pivori.repository import Repository, format_time, parent_for, path_text
 from pivori.storage import MemoryStorage
@@ -48,7 +49,7 @@ def apply(root: Path, step: str, name: str) -> None:
 
 
 def run(repository: Repository, root: Path, cache: Path | None, *, force: bool) -> str:
-    """Back up and give the tree's id."""
+    """Back up and give the id of the folder's tree; the folders above it are everybody's, and change at any time."""
     clock, identity = SystemClock(), ProcessIdentity.current()
     sources = [os.fsencode(root)]
     parent = parent_for(
@@ -63,7 +64,9 @@ def run(repository: Repository, root: Path, cache: Path | None, *, force: bool) 
         force=force,
         cache_directory=cache,
     )
-    return Backup(repository, request, clock=clock, emit=lambda _event: None).run().tree
+    outcome = Backup(repository, request, clock=clock, emit=lambda _event: None).run()
+    tree, _node = find_subtree(repository, outcome.tree, os.fsencode(root))
+    return tree
 
 
 @settings(max_examples=40)
