@@ -26,13 +26,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def digest(folder: Path) -> bytes:
-    signature = Signatures(Path("unused")).sign(read_directory(os.fsencode(folder)), 0)
+    signature = Signatures(Path("unused")).sign(read_directory(os.fsencode(folder)), 0, folder.lstat())
     assert signature is not None
     return signature.digest
 
 
 def is_settled(folder: Path, file_time_ns: int) -> bool:
-    signature = Signatures(Path("unused")).sign(read_directory(os.fsencode(folder)), file_time_ns)
+    signature = Signatures(Path("unused")).sign(read_directory(os.fsencode(folder)), file_time_ns, folder.lstat())
     assert signature is not None
     return signature.is_settled
 

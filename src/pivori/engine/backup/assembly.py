@@ -43,7 +43,7 @@ class Directory:
     name: bytes
     above: "Directory | None"
     slot: int
-    status: os.stat_result | None
+    status: os.stat_result
     previous_node: Node | None = None
     previous_id: str | None = None
     names: list[bytes] = field(default_factory=list)
@@ -84,9 +84,7 @@ class Assembly:
         self.directories_changed = 0
         self.directories_unmodified = 0
 
-    def open(
-        self, path: bytes, name: bytes, above: Directory | None, slot: int, status: os.stat_result | None
-    ) -> Directory:
+    def open(self, path: bytes, name: bytes, above: Directory | None, slot: int, status: os.stat_result) -> Directory:
         """A new directory, whose own node will go into ``slot`` of the directory ``above`` (None: the root)."""
         directory = Directory(self._next, path, name, above, slot, status)
         if above is None:
@@ -157,11 +155,13 @@ class Assembly:
     def _node_of(self, directory: Directory, tree: str) -> tuple[bytes | Node, bool]:
         """The directory's own node, and whether it is what it was."""
         status, previous = directory.status, directory.previous_node
-        assert status is not None  # noqa: S101 - only the root has none, and it has no node
         above = directory.above
         if tree == directory.previous_id and above is not None and above.is_recognised:
-            # The signature of the directory above covers everything that the node has besides the tree.
-            return KEPT, True
+            if status.st_dev == above.status.st_dev:
+                # The signature of the directory above covers everything that the node has besides the tree.
+                return KEPT, True
+            # But not of another file system, which may be mounted in another way than it was.
+            previous = self._previous_nodes(above.previous_id).get(directory.name)
         if tree == directory.previous_id and previous is not None and node_is_unchanged(previous, status):
             return previous, not self._with_atime
         try:

@@ -1,7 +1,7 @@
 """The parent snapshot: which files need not be read again.
 
 A file is unchanged when its inode number, size, modification and change times are as the parent snapshot has them,
-and the repository still has all its blobs. Nothing else on a Unix system can change a file's content or metadata
+and the repository still has all its blobs. Nothing else on a Unix system can change a file's content
 without changing one of these, with one exception: a change in the same tick of the clock in which it was read. So
 files that changed when the parent snapshot was being taken, or later, are read again.
 """
@@ -16,6 +16,8 @@ from pivori.repository import BlobId, BlobKind, Node, Repository, format_time, p
 
 TICK_NS = 20_000_000
 """Longer than a tick of any kernel's file clock (1–10 ms), in nanoseconds."""
+
+_PERMISSIONS = 0o777
 
 
 class PreviousTrees:
@@ -83,7 +85,7 @@ class Unchanged(Enum):
 
 
 def node_is_unchanged(node: Node, status: os.stat_result) -> bool:
-    """Whether all metadata are what ``node`` recorded, given that nothing changes them without changing ctime."""
+    """Whether all metadata are what ``node`` recorded, given that nothing but a mount changes them without ctime."""
     return (
         node.inode == status.st_ino
         and _same_time(node.mtime, status.st_mtime_ns)
@@ -93,9 +95,15 @@ def node_is_unchanged(node: Node, status: os.stat_result) -> bool:
 
 
 def _is_same_here(node: Node, status: os.stat_result) -> bool:
-    """Whether the device has the number it had, and the owners the names."""
+    """Whether the device has the number it had, the owners theirs and their names, and who may do what is the same.
+
+    All this can change without ctime: by how a file system is mounted, and by who is called what on this machine.
+    """
     return (
         node.device_id == status.st_dev
+        and node.uid == status.st_uid
+        and node.gid == status.st_gid
+        and (node.mode ^ status.st_mode) & _PERMISSIONS == 0
         and node.user == user_name(status.st_uid)
         and node.group == group_name(status.st_gid)
     )

@@ -1,10 +1,13 @@
 """What every directory looked like at the last backup, kept on this machine, so that an unchanged one costs next to
 nothing.
 
-A directory's signature is a digest of the names, inodes, sizes and times of all its entries: nothing else of an entry
-changes without its ctime. When it is what it was, the directory's tree in the parent snapshot is still right, and need
-not even be read. Signatures are a cache: they are used only when they were written for exactly this parent snapshot and
-every index object of that time is still there, so that no blob it needs has gone since. They can be deleted any time.
+A directory's signature is a digest of the names, inodes, sizes and times of all its entries, and of its own device,
+mode and owners. Whatever else an entry has changes with its ctime, unless the file system is mounted in another way
+(with another device number, or with options that say whose its files are): then that of the directory itself changes
+too, which therefore stands for its entries. What is mounted *in* a directory is looked at by itself. When the signature
+is what it was, the directory's tree in the parent snapshot is still right, and need not even be read. Signatures are a
+cache: they are used only when they were written for exactly this parent snapshot and every index object of that time is
+still there, so that no blob it needs has gone since. They can be deleted any time.
 """
 
 import hashlib
@@ -24,11 +27,12 @@ from pivori.host import Entry, group_name, user_name
 
 _COARSE_TICK_NS: Final = 2_500_000_000
 _SECOND_NS: Final = 1_000_000_000
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _DIGEST_BYTES: Final = 16
 _RECORD: Final = struct.Struct("<16s32sIQI")
 
 _facts = attrgetter("st_ctime_ns", "st_mtime_ns", "st_size", "st_ino")
+_mount = attrgetter("st_dev", "st_mode", "st_uid", "st_gid")
 
 
 class Signature(NamedTuple):
@@ -94,9 +98,10 @@ class Signatures:
             self._groups.update(gid for gid, _ in stored.groups)
             self.is_trusted = True
 
-    def sign(self, entries: Sequence[Entry], file_time_ns: int) -> Signature | None:
+    def sign(self, entries: Sequence[Entry], file_time_ns: int, own: os.stat_result) -> Signature | None:
         """The signature of a directory that is being looked at; None when an entry cannot be looked at.
 
+        ``own`` is the directory's own status.
         ``file_time_ns`` is the earliest time that a change from now on can have. A file that has this time already
         could change once more and keep its times: the directory is then not settled. File systems with clocks of
         their own, or with whole seconds, have longer ticks.
@@ -110,7 +115,7 @@ class Signatures:
         newest = max([facts[0] for _, facts in rows], default=0)
         tick = TICK_NS if newest % _SECOND_NS else _COARSE_TICK_NS
         # The format's version 2 depends on values only, not on which objects are shared.
-        digest = hashlib.blake2b(marshal.dumps(rows, 2), digest_size=_DIGEST_BYTES).digest()
+        digest = hashlib.blake2b(marshal.dumps((_mount(own), rows), 2), digest_size=_DIGEST_BYTES).digest()
         return Signature(digest, newest < file_time_ns - tick)
 
     def known(self, path: bytes) -> Known | None:

@@ -90,7 +90,7 @@ class Walk:
     def batches(self, root_tree: str | None) -> Iterator[list[FileTask] | None]:
         """The work, batch by batch; ``root_tree`` is the parent snapshot's tree. Raises DocumentsClash."""
         pulse = 0
-        root = self._assembly.open(b"/", b"", None, 0, None)
+        root = self._assembly.open(b"/", b"", None, 0, os.lstat(b"/"))
         stack = self._open_directory(root, None, root_tree, self._sources)
         while True:
             if self._batch_files >= FILES_PER_BATCH:
@@ -135,7 +135,7 @@ class Walk:
         if directory.addition is not None and any(entry.name == directory.addition.name for entry in entries):
             raise DocumentsClash(path=directory.path + directory.addition.name)
         is_signed = bool(entries) and directory.addition is None
-        signature = self._signatures.sign(entries, self._file_time_ns()) if is_signed else None
+        signature = self._signatures.sign(entries, self._file_time_ns(), directory.status) if is_signed else None
         if signature is not None:
             seen = self._signatures.known(directory.path)
             if seen is not None and seen.digest == signature.digest and seen.tree == previous_id:
@@ -241,8 +241,7 @@ class Walk:
         """A directory that is to be walked later."""
         status = entry.stat(follow_symlinks=False)
         inner = sources if sources.whole else sources.children[entry.name]
-        crosses = directory.status is not None and status.st_dev != directory.status.st_dev
-        if crosses and self._one_file_system and sources.whole:
+        if self._one_file_system and sources.whole and status.st_dev != directory.status.st_dev:
             # A mount point is kept as an empty directory, so that it is there to mount on after a restore.
             inner = SourceTree()
         return _Pending(entry.path, entry.name, directory, slot, status, previous, inner)
