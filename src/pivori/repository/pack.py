@@ -106,6 +106,10 @@ class PackBuilder:
         self.size, self._entries = 0, []
         return FinishedPack(PackId(digest.digest()), parts, header)
 
+    def release(self) -> None:
+        """Give the buffer of an empty builder back; the next pack makes a new one."""
+        self._buffer = bytearray()
+
 
 def packed_size(blobs: list[PackedBlob]) -> int:
     """The size in bytes a pack with exactly these blobs has."""

@@ -106,10 +106,15 @@ class BlobWriter:
         return self._cutter.cut(read_into)
 
     def flush(self) -> None:
-        """Store the packs that are not full; return when everything added is durable and reported."""
+        """Store the packs that are not full; return when everything added is durable and reported.
+
+        The buffers are given back: whoever makes many snapshots in one process has a writer for each.
+        """
         for builder in (*self._data, self._tree):
             if len(builder):
                 self._store(builder)
+            builder.release()
+        self._cutter.release()
         self._sync()
 
     def _check_blob(self, sealed: tuple[bytes, bytes, bytes], plain_length: int, content: bytes) -> None:
@@ -164,6 +169,10 @@ class Cutter:
             yield from self._cut(view, read_into)
         finally:
             self._window = view
+
+    def release(self) -> None:
+        """Give the window back; the next stream makes a new one."""
+        self._window = None
 
     def _cut(self, view: memoryview, read_into: Callable[[memoryview], int]) -> Iterator[bytes]:
         held, ended = 0, False
