@@ -4,16 +4,23 @@ A format (zip, tar.zst, 7z) has a writer and a reader of these shapes. Neither k
 a terminal is. Byte work is done in worker processes where the format allows.
 """
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
 from pivori.archives.manifest import NotCaptured
 from pivori.entries import Entry, EntryKind
 from pivori.errors import PivoriError
 from pivori.translation import N_
+
+# What is wrong with an archive, in the words of more than one format.
+BAD_CONTENT: Final = N_("the content of {member} does not match its checksum")
+DOCUMENT_TOO_LARGE: Final = N_("a document in it is too large")
+TARGET_TOO_LONG: Final = N_("the target of a link is too long")
+_REPLACED: Final = N_("it was replaced by another file meanwhile")
 
 
 class ArchiveFormat(StrEnum):
@@ -45,6 +52,13 @@ class ArchiveDamaged(PivoriError):
     code = "archive-damaged"
     message = N_("{archive} is damaged: {reason}.")
     hint = N_("Take another copy of it, or an older archive; `pivori archive verify` says what is still whole.")
+
+
+def check_identity(path: str, descriptor: int, identity: tuple[int, int]) -> None:
+    """Raise ArchiveDamaged when what was opened is not the file whose directory was read: its device and inode."""
+    status = os.fstat(descriptor)
+    if (status.st_dev, status.st_ino) != identity:
+        raise ArchiveDamaged(archive=path, reason=_REPLACED)
 
 
 class WrongArchivePassword(PivoriError):

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pivori.archives.container import (
+    DOCUMENT_TOO_LARGE,
+    TARGET_TOO_LONG,
     ArchiveDamaged,
     ArchiveFormat,
     Member,
@@ -36,7 +38,6 @@ _WAITING_PARTS: Final = 8
 _LONGEST_TARGET: Final = 1 << 16
 _ENDS_EARLY: Final = N_("its content ends early")
 _BAD_CHECKSUM: Final = N_("the checksum of {member} is wrong")
-_TOO_LARGE: Final = N_("a document in it is too large")
 _KINDS: Final = {stat.S_IFREG: EntryKind.FILE, stat.S_IFLNK: EntryKind.SYMLINK, stat.S_IFIFO: EntryKind.FIFO, 0: None}
 
 
@@ -76,7 +77,7 @@ class SevenZipArchive:
         """Read the targets of symbolic links, which are their content. Where there is a manifest, it has them."""
         links = [member for member in self.members if member.kind is EntryKind.SYMLINK and member.size]
         if any(member.size > _LONGEST_TARGET for member in links):
-            raise ArchiveDamaged(archive=str(self._path), reason=N_("the target of a link is too long"))
+            raise ArchiveDamaged(archive=str(self._path), reason=TARGET_TOO_LONG)
         if not links or (self._password is None and any(member.is_encrypted for member in links)):
             return
         targets = dict.fromkeys((member.number for member in links), b"")
@@ -90,7 +91,7 @@ class SevenZipArchive:
     def read(self, member: Member, most: int) -> bytes:
         """The content of a small member. Raises ArchiveDamaged when it is over ``most`` bytes."""
         if member.size > most:
-            raise ArchiveDamaged(archive=str(self._path), reason=_TOO_LARGE)
+            raise ArchiveDamaged(archive=str(self._path), reason=DOCUMENT_TOO_LARGE)
         return b"".join(piece.content for piece in self._job({member.number}, alone=True).pieces())
 
     def jobs(self, wanted: Collection[int] | None = None) -> Iterator[ReadJob]:

@@ -8,11 +8,10 @@ from typing import Final, NamedTuple
 
 import zstandard
 
-from pivori.archives.container import ArchiveDamaged, Piece
+from pivori.archives.container import ArchiveDamaged, Piece, check_identity
 from pivori.archives.tar_index import Frame
 from pivori.translation import N_, Phrase
 
-_REPLACED: Final = N_("it was replaced by another file meanwhile")
 _BAD_FRAME: Final = N_("the part of it at byte {offset} cannot be decompressed")
 
 
@@ -52,9 +51,7 @@ class _Pieces(Iterator[Piece]):
         self._content = memoryview(b"")
         self._descriptor = -1
         self._descriptor = os.open(job.path, os.O_RDONLY | os.O_CLOEXEC)
-        status = os.fstat(self._descriptor)
-        if (status.st_dev, status.st_ino) != job.identity:
-            raise ArchiveDamaged(archive=job.path, reason=_REPLACED)
+        check_identity(job.path, self._descriptor, job.identity)
 
     def __del__(self) -> None:
         if self._descriptor >= 0:

@@ -6,15 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from pivori.archives.container import ArchiveDamaged, ArchiveFormat, Member, ReadJob
+from pivori.archives.container import DOCUMENT_TOO_LARGE, ArchiveDamaged, ArchiveFormat, Member, ReadJob
 from pivori.archives.tar_index import Frame, Index, IndexRecord, read_index
 from pivori.archives.tar_job import TarJob, Wanted
 from pivori.archives.tar_stream import StreamJob, list_members
 from pivori.entries import EntryKind
-from pivori.translation import N_
 
 _JOB_BYTES: Final = 8 << 20
-_TOO_LARGE: Final = N_("a document in it is too large")
 
 
 def open_tar(path: Path, *, password: str | None = None) -> "TarArchive":
@@ -51,7 +49,7 @@ class TarArchive:
     def read(self, member: Member, most: int) -> bytes:
         """The content of a small member. Raises ArchiveDamaged when it is over ``most`` bytes."""
         if member.size > most:
-            raise ArchiveDamaged(archive=self._path, reason=_TOO_LARGE)
+            raise ArchiveDamaged(archive=self._path, reason=DOCUMENT_TOO_LARGE)
         return b"".join(piece.content for job in self.jobs([member.number]) for piece in job.pieces())
 
     def jobs(self, wanted: Collection[int] | None = None) -> Iterator[ReadJob]:

@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 
 import zstandard
 
-from pivori.archives.container import ArchiveDamaged, Member, NotAnArchive, Piece
+from pivori.archives.container import ArchiveDamaged, Member, NotAnArchive, Piece, check_identity
 from pivori.entries import EntryKind
 from pivori.translation import N_, Phrase
 
@@ -30,7 +30,6 @@ _BAD_STREAM: Final = N_("it cannot be decompressed ({reason})")
 _CUT_OFF: Final = N_("it is cut off")
 _BAD_HEADER: Final = N_("it has a header that cannot be read")
 _TOO_MANY: Final = N_("it has more members than a file of its length can have")
-_REPLACED: Final = N_("it was replaced by another file meanwhile")
 _EMPTY: Final = N_("nothing in it is a tar")
 
 _ERRORS: Final = (zstandard.ZstdError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, MemoryError)
@@ -99,13 +98,12 @@ class _Forward(io.RawIOBase):
 def _opened(path: str, identity: tuple[int, int] | None = None) -> Iterator[tuple[tarfile.TarFile, _Forward, int]]:
     """The tar, its stream and the length of its file; what is wrong with it becomes ArchiveDamaged."""
     with Path(path).open("rb") as file:
-        status = os.fstat(file.fileno())
-        if identity not in (None, (status.st_dev, status.st_ino)):
-            raise ArchiveDamaged(archive=path, reason=_REPLACED)
+        if identity is not None:
+            check_identity(path, file.fileno(), identity)
         try:
             stream = _Forward(_plain(file))
             with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape", encoding="utf-8") as tar:
-                yield tar, stream, status.st_size
+                yield tar, stream, os.fstat(file.fileno()).st_size
         except _ERRORS as error:
             raise ArchiveDamaged(archive=path, reason=Phrase(_BAD_STREAM, reason=str(error))) from None
         except OSError as error:

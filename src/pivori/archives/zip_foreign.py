@@ -1,7 +1,6 @@
 """Members of other programs' zips that are packed in ways this program never writes: bzip2, LZMA, ZipCrypto."""
 
 import lzma
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -9,13 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pivori.archives.container import ArchiveDamaged, PasswordNeeded, Piece, WrongArchivePassword
+from pivori.archives.container import (
+    BAD_CONTENT,
+    ArchiveDamaged,
+    PasswordNeeded,
+    Piece,
+    WrongArchivePassword,
+    check_identity,
+)
 from pivori.translation import N_, Phrase
 
 _PART: Final = 1 << 20
-_REPLACED: Final = N_("it was replaced by another file meanwhile")
 _UNKNOWN: Final = N_("{member} is packed in a way that is not known here")
-_BAD_CONTENT: Final = N_("the content of {member} does not match its checksum")
 _CHECKED_AFTER_PASSWORD: Final = "password"  # noqa: S105 - a word of zipfile's message
 _ERRORS: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
@@ -44,9 +48,7 @@ class _Pieces(Iterator[Piece]):
         self._left = iter(job.numbers)
         self._parts: Iterator[Piece] | None = None
         with Path(job.path).open("rb") as file:
-            status = os.fstat(file.fileno())
-            if (status.st_dev, status.st_ino) != job.identity:
-                raise ArchiveDamaged(archive=job.path, reason=_REPLACED)
+            check_identity(job.path, file.fileno(), job.identity)
         self._archive: Any = _opened(job)
         self._members = self._archive.infolist()
 
@@ -89,7 +91,7 @@ class _Pieces(Iterator[Piece]):
             missing = self._job.password is None
             raise (PasswordNeeded if missing else WrongArchivePassword)(archive=self._job.path) from None
         except _ERRORS:
-            raise ArchiveDamaged(archive=self._job.path, reason=Phrase(_BAD_CONTENT, member=member)) from None
+            raise ArchiveDamaged(archive=self._job.path, reason=Phrase(BAD_CONTENT, member=member)) from None
 
 
 def _opened(job: ForeignZipJob) -> Any:

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from pivori.archives.container import ArchiveDamaged, PasswordNeeded, Piece, WrongArchivePassword
+from pivori.archives.container import (
+    BAD_CONTENT,
+    ArchiveDamaged,
+    PasswordNeeded,
+    Piece,
+    WrongArchivePassword,
+    check_identity,
+)
 from pivori.archives.deflating import InflateError, Inflater, crc32, inflate
 from pivori.archives.zip_aes import MAC_BYTES, AesCipher, header_bytes
 from pivori.archives.zip_directory import Aes, Located
@@ -18,7 +25,6 @@ _PART: Final = 1 << 20
 _WINDOW: Final = 4 << 20
 
 _BAD_HEADER: Final = N_("the header of {member} is not what the directory says")
-_BAD_CONTENT: Final = N_("the content of {member} does not match its checksum")
 _BAD_STREAM: Final = N_("the content of {member} cannot be decompressed")
 _CUT_OFF: Final = N_("it ends within {member}")
 
@@ -99,9 +105,7 @@ class _Pieces(Iterator[Piece]):
         self._window_at = 0
         self._descriptor = -1
         self._descriptor = os.open(job.path, os.O_RDONLY | os.O_CLOEXEC)
-        status = os.fstat(self._descriptor)
-        if (status.st_dev, status.st_ino) != job.identity:
-            raise ArchiveDamaged(archive=job.path, reason=N_("it was replaced by another file meanwhile"))
+        check_identity(job.path, self._descriptor, job.identity)
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
@@ -156,7 +160,7 @@ class _Pieces(Iterator[Piece]):
             except InflateError:
                 raise self._damaged(_BAD_STREAM, wanted) from None
         if len(content) != wanted.size or (crc32(content) != wanted.crc and (wanted.aes is None or wanted.aes.has_crc)):
-            raise self._damaged(_BAD_CONTENT, wanted)
+            raise self._damaged(BAD_CONTENT, wanted)
         return content
 
     def _cipher(self, wanted: Wanted, aes: Aes, header: memoryview) -> AesCipher:
@@ -170,11 +174,11 @@ class _Pieces(Iterator[Piece]):
     def _decrypted(self, wanted: Wanted, aes: Aes, stored: memoryview) -> bytes:
         length = header_bytes(aes.strength)
         if len(stored) < length + MAC_BYTES:
-            raise self._damaged(_BAD_CONTENT, wanted)
+            raise self._damaged(BAD_CONTENT, wanted)
         cipher = self._cipher(wanted, aes, stored[:length])
         content = cipher.decrypt(stored[length:-MAC_BYTES])
         if cipher.mac() != stored[-MAC_BYTES:]:
-            raise self._damaged(_BAD_CONTENT, wanted)
+            raise self._damaged(BAD_CONTENT, wanted)
         return content
 
     def _stored_parts(self, wanted: Wanted, start: int) -> Iterator[bytes | memoryview]:
@@ -184,7 +188,7 @@ class _Pieces(Iterator[Piece]):
         if wanted.aes is not None:
             length = header_bytes(wanted.aes.strength)
             if wanted.stored_size < length + MAC_BYTES:
-                raise self._damaged(_BAD_CONTENT, wanted)
+                raise self._damaged(BAD_CONTENT, wanted)
             cipher = self._cipher(wanted, wanted.aes, self._bytes(wanted, start, length))
             start, end = start + length, end - MAC_BYTES
         while start < end:
@@ -192,7 +196,7 @@ class _Pieces(Iterator[Piece]):
             start += len(part)
             yield part if cipher is None else cipher.decrypt(part)
         if cipher is not None and cipher.mac() != self._bytes(wanted, end, MAC_BYTES):
-            raise self._damaged(_BAD_CONTENT, wanted)
+            raise self._damaged(BAD_CONTENT, wanted)
 
     def _stream(self, wanted: Wanted, start: int) -> Iterator[Piece]:
         """The pieces of a large member; the last one only when everything was right."""
@@ -204,7 +208,7 @@ class _Pieces(Iterator[Piece]):
                 for part in (bytes(stored),) if inflater is None else inflater.parts(stored):
                     left -= len(part)
                     if left < 0:
-                        raise self._damaged(_BAD_CONTENT, wanted)
+                        raise self._damaged(BAD_CONTENT, wanted)
                     crc = crc32(part, crc)
                     if before:
                         yield Piece(wanted.number, before, False)
@@ -212,5 +216,5 @@ class _Pieces(Iterator[Piece]):
         except InflateError:
             raise self._damaged(_BAD_STREAM, wanted) from None
         if left or (crc != wanted.crc and (wanted.aes is None or wanted.aes.has_crc)):
-            raise self._damaged(_BAD_CONTENT, wanted)
+            raise self._damaged(BAD_CONTENT, wanted)
         yield Piece(wanted.number, before, True)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from pivori.archives.container import (
+    DOCUMENT_TOO_LARGE,
+    TARGET_TOO_LONG,
     ArchiveDamaged,
     ArchiveFormat,
     Member,
@@ -17,13 +19,10 @@ from pivori.archives.zip_directory import Located, read_directory
 from pivori.archives.zip_foreign import ForeignZipJob
 from pivori.archives.zip_job import Wanted, ZipJob, is_readable_here, verify_password
 from pivori.entries import EntryKind
-from pivori.translation import N_
 
 _JOB_BYTES: Final = 8 << 20
 _JOB_MEMBERS: Final = 512
 _LONGEST_TARGET: Final = 1 << 16
-_TOO_LONG: Final = N_("the target of a link is too long")
-_TOO_LARGE: Final = N_("a document in it is too large")
 
 
 def open_zip(path: Path, *, password: str | None = None) -> "ZipArchive":
@@ -78,13 +77,13 @@ class ZipArchive:
         if links:
             members = list(self.members)
             for member in links:
-                target = self._read(member, _LONGEST_TARGET, _TOO_LONG)
+                target = self._read(member, _LONGEST_TARGET, TARGET_TOO_LONG)
                 members[member.number] = member._replace(target=target)
             self.members = members
 
     def read(self, member: Member, most: int) -> bytes:
         """The content of a small member. Raises ArchiveDamaged when it is over ``most`` bytes."""
-        return self._read(member, most, _TOO_LARGE)
+        return self._read(member, most, DOCUMENT_TOO_LARGE)
 
     def _read(self, member: Member, most: int, excess: str) -> bytes:
         if member.size > most:
