@@ -3,31 +3,24 @@
 import errno
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from pivori.archives import envelopes
+from pivori.archives import envelopes, gpg_envelope
+from pivori.archives.age_envelope import BadIdentity, BadRecipient, age_seal, read_recipients
 from pivori.archives.container import ArchiveDamaged, NotAnArchive, PasswordNeeded, WrongArchivePassword
-from pivori.archives.envelopes import (
-    BadIdentity,
-    BadRecipient,
-    Envelope,
-    GpgMissing,
-    SealingFailed,
-    age_seal,
-    envelope_of,
-    gpg_seal,
-    read_recipients,
-    unsealed,
-)
+from pivori.archives.envelopes import AGE_MAGIC, Envelope, envelope_of, unsealed
+from pivori.archives.gpg_envelope import GpgMissing, gpg_seal
+from pivori.archives.sealing import SealingFailed
 
 PASSWORD = "corréct horse"
 CONTENT = os.urandom(2_500_000) + b"text " * 100_000
 
 
-def write(path: Path, seal: envelopes.Callable[[envelopes.BinaryIO], envelopes.BinaryIO]) -> Path:
+def write(path: Path, seal: Callable[[BinaryIO], BinaryIO]) -> Path:
     """Seal CONTENT into a file, in pieces."""
     with path.open("wb", buffering=0) as out:
         sealed = seal(out)
@@ -181,7 +174,7 @@ def test_the_password_is_in_no_argument_and_no_variable(tmp_path: Path, monkeypa
     spy = tmp_path / "gpg"
     spy.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/said\nenv >> {tmp_path}/said\nexec /usr/bin/gpg "$@"\n')
     spy.chmod(0o755)
-    monkeypatch.setattr(envelopes, "_gpg", lambda: str(spy))
+    monkeypatch.setattr(gpg_envelope, "_gpg", lambda: str(spy))
     assert read(write(tmp_path / "a.gpg", gpg_seal(PASSWORD))) == CONTENT
     said = (tmp_path / "said").read_text()
     assert "--passphrase-fd" in said
@@ -192,18 +185,18 @@ def test_a_failing_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     broken = tmp_path / "gpg"
     broken.write_text("#!/bin/sh\necho 'gpg: no cipher today' >&2\nexit 2\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(envelopes, "_gpg", lambda: str(broken))
+    monkeypatch.setattr(gpg_envelope, "_gpg", lambda: str(broken))
     with pytest.raises(SealingFailed) as raised:
         write(tmp_path / "a.gpg", gpg_seal(PASSWORD))
     assert raised.value.details == {"reason": "no cipher today"}
 
 
 def test_a_machine_without_gpg(monkeypatch: pytest.MonkeyPatch) -> None:
-    envelopes._gpg.cache_clear()
+    gpg_envelope._gpg.cache_clear()
     monkeypatch.setattr("shutil.which", lambda _name: None)
     with pytest.raises(GpgMissing):
         gpg_seal(PASSWORD)
-    envelopes._gpg.cache_clear()
+    gpg_envelope._gpg.cache_clear()
 
 
 @pytest.mark.parametrize("kind", list(Envelope))
@@ -235,7 +228,7 @@ def test_what_is_no_recipient_and_no_identity(tmp_path: Path) -> None:
     (tmp_path / "nothing").write_text("# nothing\n")
     (tmp_path / "nonsense").write_text("AGE-SECRET-KEY-NO\n")
     sealed = tmp_path / "a.age"
-    sealed.write_bytes(envelopes.AGE_MAGIC + b"\n")
+    sealed.write_bytes(AGE_MAGIC + b"\n")
     for name in ("nothing", "nonsense", "missing"):
         with pytest.raises(BadIdentity):
             read(sealed, identities=[tmp_path / name])

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from pivori.archives.age_envelope import age_seal, read_recipients
 from pivori.archives.container import ArchiveFormat
-from pivori.archives.envelopes import Envelope, age_seal, gpg_seal, read_recipients
+from pivori.archives.envelopes import Envelope
+from pivori.archives.gpg_envelope import gpg_seal
 from pivori.cli.archive_options import ArchiveKeys
 from pivori.cli.failures import UsageError
 from pivori.engine.archive.create import CreateRequest
