@@ -80,6 +80,7 @@ def test_a_missing_snapshot_is_named_until_it_is_accepted(kept: Kept) -> None:
         assert kept.found() == [("damage", *gone)]
     said = kept.run("verify", expect=1)
     assert str(kept.source) in said
+    assert "no note of removing it here" in said
     assert "--accept-missing" in said
     assert "repair snapshots" not in said
     assert kept.found("--accept-missing", expect=0) == [("hint", *gone)]
@@ -133,6 +134,14 @@ def test_what_is_removed_from_here_is_not_missed(kept: Kept) -> None:
     kept.run("backup", kept.source, password="second")
     kept.run("forget", "latest", "--allow-empty", password="second")
     assert "No damage" in kept.run("verify", password="second")
+
+
+def test_what_is_removed_without_a_note_is_missed_and_only_that_is_said(kept: Kept) -> None:
+    """Who removed it may well be whoever reads this, so the sentence does not deny it."""
+    kept.run("forget", "--keep-last", "1", "--no-cache")
+    said = kept.run("verify", expect=1)
+    assert "this program has no note of removing it here" in said
+    assert "was not removed" not in said
 
 
 def test_what_repair_and_copy_store_is_known_and_what_repair_removes_is_not_missed(kept: Kept, tmp_path: Path) -> None:

@@ -67,10 +67,10 @@ HINTS: Final = frozenset(
 
 SENTENCES: Final[Mapping[FindingKind, str]] = {
     FindingKind.KEY_DAMAGED: N_("{object} cannot be read, so its password opens nothing: {reason}"),
-    FindingKind.KEY_GONE: N_("{object} is gone, and was not removed from this machine: {reason}"),
+    FindingKind.KEY_GONE: N_("{object} is gone, and this program has no note of removing it here: {reason}"),
     FindingKind.LOCK_DAMAGED: N_("{object} cannot be read, so it blocks everybody: {reason}"),
     FindingKind.SNAPSHOT_DAMAGED: N_("{object} cannot be read: {reason}"),
-    FindingKind.SNAPSHOT_GONE: N_("{object} is gone, and was not removed from this machine: {reason}"),
+    FindingKind.SNAPSHOT_GONE: N_("{object} is gone, and this program has no note of removing it here: {reason}"),
     FindingKind.INDEX_DAMAGED: N_("{object} cannot be read: {reason}"),
     FindingKind.PACK_MISSING: N_("{object} is in the index but not in the storage."),
     FindingKind.PACK_UNREADABLE: N_("{object} cannot be read from the storage: {reason}"),
