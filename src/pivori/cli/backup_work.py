@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pivori.cli.backup_report import tell_event
+from pivori.cli.exclusion_options import read_exclusions
 from pivori.cli.output import Output
 from pivori.cli.wording import show_path
 from pivori.clock import Clock
 from pivori.engine.backup import NothingToBackUp, resolve_source
-from pivori.engine.exclusion import CACHE_DIRECTORY_TAG, Exclusion, Marker
+from pivori.engine.exclusion import Exclusion, Marker
 from pivori.engine.files_from import parse_patterns, parse_raw, parse_verbatim, read_list
-from pivori.engine.patterns import read_pattern_file
 from pivori.engine.search import NotASearchTime
 from pivori.errors import PivoriError
 from pivori.events import FileNotRead
@@ -56,12 +56,7 @@ def backup_work(options: Choices, clock: Clock, output: Output) -> BackupWork:
     time_ns = _time_ns(options, clock)
     if options.stdin_from_command is not None:
         return BackupWork(sources=[_stream_path(options.stdin_from_command)], patterns=[], markers=[], time_ns=time_ns)
-    patterns = list(options.exclude)
-    for name in options.exclude_file:
-        patterns += read_pattern_file(Path(name))
-    markers = [Marker.parse(text) for text in options.exclude_if_present]
-    if options.exclude_caches:
-        markers.append(CACHE_DIRECTORY_TAG)
+    patterns, markers = read_exclusions(options)
     work = BackupWork(sources=_sources(options, output), patterns=patterns, markers=markers, time_ns=time_ns)
     _demand_one(work.sources, output)
     exclusion = work.exclusion()

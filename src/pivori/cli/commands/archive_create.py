@@ -24,6 +24,7 @@ from pivori.cli.archive_options import (
 )
 from pivori.cli.archive_sealing import Sealing, sealing_options
 from pivori.cli.archive_writing import free_name, stream_and_tell, tell_difference, write_and_tell
+from pivori.cli.exclusion_options import exclusion_options, read_exclusions
 from pivori.cli.failures import UsageError, fill
 from pivori.cli.options import repository_command
 from pivori.cli.output import Cell, Output
@@ -34,8 +35,7 @@ from pivori.engine.archive.differential import BaseArchive, named_base, newest_b
 from pivori.engine.archive.history import Estimate, estimate
 from pivori.engine.archive.placing import prepare_directory
 from pivori.engine.archive.planning import PlanRequest, check_space, plan_archive
-from pivori.engine.exclusion import CACHE_DIRECTORY_TAG, Exclusion, Marker
-from pivori.engine.patterns import read_pattern_file
+from pivori.engine.exclusion import Exclusion
 from pivori.engine.smart import SmartPlan, plan_smart
 from pivori.engine.strategies import STRATEGIES, Strategy, StrategyName
 from pivori.translation import _, ngettext
@@ -102,18 +102,7 @@ class Options:
 @click.option("--stdout", is_flag=True, help=_("The same as `--output -`."))
 @sealing_options
 @click.option("--base", metavar=_("FILE"), help=_("The archive that a differential one is relative to."))
-@click.option(
-    "-e", "--exclude", multiple=True, metavar=_("PATTERN"), help=_("Leave out, by a pattern as in .gitignore.")
-)
-@click.option("--exclude-file", multiple=True, metavar=_("FILE"), help=_("Read such patterns from a file."))
-@click.option("--exclude-caches", is_flag=True, help=_("Leave out folders marked by a CACHEDIR.TAG file."))
-@click.option(
-    "--exclude-if-present",
-    multiple=True,
-    metavar=_("NAME[:HEADER]"),
-    help=_("Leave out folders that hold a file of this name."),
-)
-@click.option("-x", "--one-file-system", is_flag=True, help=_("Do not enter other file systems."))
+@exclusion_options
 @click.option("--explain", is_flag=True, help=_("Say what the smart strategy leaves out and why; write nothing."))
 @click.option("-n", "--dry-run", is_flag=True, help=_("Only say what would be written."))
 @archive_key_options
@@ -136,6 +125,7 @@ class _Creation:
         self._file = absolute(options.output) if options.output and options.output != "-" else None
         self._directory = self._file.parent if self._file is not None else directory_of(session, options.directory)
         self._format = _format(options, self._strategy, self._file)
+        self._patterns, self._markers = read_exclusions(options)
         # Before the tree is listed: what changes from now on may have changed unseen.
         self._created = session.clock.now()
         self._started = session.clock.monotonic()
@@ -179,14 +169,8 @@ class _Creation:
         return plan_smart([root], exclusion=self._exclusion(), one_file_system=self._options.one_file_system)
 
     def _exclusion(self) -> Exclusion | None:
-        options = self._options
-        patterns = list(options.exclude)
-        for name in options.exclude_file:
-            patterns += read_pattern_file(Path(name))
-        markers = [Marker.parse(text) for text in options.exclude_if_present]
-        if options.exclude_caches:
-            markers.append(CACHE_DIRECTORY_TAG)
-        exclusion = Exclusion(patterns, markers=markers, roots=[os.fsencode(self._root)])
+        """What is left out; a new object at each call, as one is for one walk."""
+        exclusion = Exclusion(self._patterns, markers=self._markers, roots=[os.fsencode(self._root)])
         return exclusion if exclusion else None
 
     def _base(self) -> BaseArchive | None:

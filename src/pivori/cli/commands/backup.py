@@ -16,6 +16,7 @@ from pivori import __version__
 from pivori.app import Access, App, Opened
 from pivori.cli.backup_report import tell_event, tell_outcome
 from pivori.cli.backup_work import BackupWork, Choices, backup_work
+from pivori.cli.exclusion_options import exclusion_options
 from pivori.cli.failures import INCOMPLETE
 from pivori.cli.first_run import announce
 from pivori.cli.notices import tell_damage
@@ -74,24 +75,7 @@ class Options(Choices):
     ],
 )
 @click.argument("paths", nargs=-1, metavar=_("PATH…"), type=click.Path())
-@click.option(
-    "-e", "--exclude", multiple=True, metavar=_("PATTERN"), help=_("Leave out, by a pattern as in .gitignore.")
-)
-@click.option(
-    "--exclude-file",
-    multiple=True,
-    metavar=_("FILE"),
-    type=click.Path(),
-    help=_("Read such patterns from a file."),
-)
-@click.option("--exclude-caches", is_flag=True, help=_("Leave out folders marked by a CACHEDIR.TAG file."))
-@click.option(
-    "--exclude-if-present",
-    multiple=True,
-    metavar=_("NAME[:HEADER]"),
-    help=_("Leave out folders that hold a file of this name."),
-)
-@click.option("-x", "--one-file-system", is_flag=True, help=_("Do not enter other file systems."))
+@exclusion_options
 @click.option(
     "--files-from",
     multiple=True,
