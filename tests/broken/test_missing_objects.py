@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from pivori.repository import Repository
+from pivori.repository.check import Check
 from pivori.repository.check_findings import FindingKind
 from pivori.repository.keyring import add_password
+from pivori.repository.last_seen import SeenSnapshot
 from pivori.storage import Kind
 from tests.broken.planting import Planted, brief, flip, only, truncate
 from tests.conftest import Pivori
@@ -173,6 +176,34 @@ def test_what_others_stored_is_learned_by_verify(kept: Kept, tmp_path: Path) -> 
     assert all(severity == "hint" for severity, _, _ in kept.found("--accept-missing", expect=0))
     first = elsewhere.json("verify", "-r", kept.path, PIVORI_PASSWORD=PASSWORD)
     assert not first["first_look"]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known before", "new"])
+def test_what_is_removed_while_verify_runs_is_not_missed_afterwards(
+    planted: Planted, tmp_path: Path, known: bool
+) -> None:
+    """With --no-lock another command may strike it off and remove it meanwhile."""
+    name = planted.names(Kind.SNAPSHOT)[0]
+
+    def opened() -> Repository:
+        repository = planted.reopen().repository
+        repository.remember(tmp_path / "cache")
+        return repository
+
+    if known:
+        opened().last_seen.add(snapshots={name: SeenSnapshot("2025-11-08T12:00:00Z")})
+    check = Check(opened())
+    check.load()
+    other = opened()
+    other.last_seen.strike([name])
+    other.storage.delete(Kind.SNAPSHOT, name)
+    for _ in check.walk():
+        pass
+    assert check.conclude() == ()
+    check.accept()
+    again = Check(opened())
+    again.load()
+    assert FindingKind.SNAPSHOT_GONE not in {finding.kind for finding in again.conclude()}
 
 
 def test_a_first_look_says_that_it_knows_nothing_of_before(kept: Kept, tmp_path: Path) -> None:

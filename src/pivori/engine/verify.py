@@ -142,7 +142,7 @@ class Verify:
             for _ in reading:
                 self._report()
         findings = check.conclude()
-        check.learn()
+        check.accept()
         return VerifyOutcome(
             findings=findings,
             snapshots=len(check.snapshots),

@@ -26,7 +26,7 @@ class Check:
     """One check of an opened repository; its index need not be loaded.
 
     Call, in this order: :meth:`load`, then :meth:`read_jobs` (their reports go to :meth:`take`) beside
-    :meth:`walk`, at last :meth:`conclude`.
+    :meth:`walk`, at last :meth:`conclude` and :meth:`accept`.
     """
 
     def __init__(self, repository: Repository, *, accept_gone: bool = False) -> None:
@@ -45,12 +45,17 @@ class Check:
         return sum(item.size for item in self._repository.storage.list(Kind.INDEX))
 
     def load(self) -> None:
-        """Load everything but packs: keys, locks, snapshots, indexes. Raises the storage's error for a listing."""
+        """Load everything but packs: keys, locks, snapshots, indexes. Raises the storage's error for a listing.
+
+        Which snapshots and keys are there is noted for the next check.
+        """
         # What is stored after this was read, and noted there, is no loss.
         self._before = self._repository.last_seen.read()
         self._check_keys()
         self._check_locks()
         self._load_snapshots()
+        # At once: what another command strikes off while this check goes on stays struck off.
+        self._repository.last_seen.learn(self._present, before=self._before or Record())
         self._packs.load()
         self._walk = TreeWalk(self._repository, self._packs, self._findings)
 
@@ -121,13 +126,11 @@ class Check:
     def _roots(self) -> list[tuple[str, BlobId]]:
         return [(loaded.id, BlobId(bytes.fromhex(loaded.snapshot.tree))) for loaded in self.snapshots]
 
-    def learn(self) -> None:
-        """Note what is there for the next check; what is gone stays noted until that is accepted."""
-        last_seen = self._repository.last_seen
+    def accept(self) -> None:
+        """Strike off what is gone, when that is accepted; until then every check misses it."""
         if self._accept_gone:
             gone = self._gone()
-            last_seen.strike([*gone.snapshots, *gone.keys])
-        last_seen.add(snapshots=self._present.snapshots, keys=self._present.keys)
+            self._repository.last_seen.strike([*gone.snapshots, *gone.keys])
 
     @property
     def has_looked_before(self) -> bool:

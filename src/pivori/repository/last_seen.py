@@ -68,6 +68,14 @@ class Record(msgspec.Struct):
             if key.created or name not in self.keys:
                 self.keys[name] = key
 
+    def learn(self, found: "Record", before: "Record") -> None:
+        """Add what was found, but for what was in the record ``before`` and is there no more."""
+        struck = (before.snapshots.keys() - self.snapshots.keys()) | (before.keys.keys() - self.keys.keys())
+        self.add(
+            {name: snapshot for name, snapshot in found.snapshots.items() if name not in struck},
+            {name: key for name, key in found.keys.items() if name not in struck},
+        )
+
     def strike(self, names: Iterable[str]) -> None:
         """Forget some of them."""
         for name in names:
@@ -97,6 +105,13 @@ class LastSeen:
     ) -> None:
         """Note what is stored."""
         self._change(lambda record: record.add(snapshots or {}, keys or {}))
+
+    def learn(self, found: Record, *, before: Record) -> None:
+        """Note what was found stored; ``before`` is what :meth:`read` gave before that was looked for.
+
+        What was struck off since then is about to be removed: to note it again would make it missed.
+        """
+        self._change(lambda record: record.learn(found, before))
 
     def strike(self, names: Iterable[str]) -> None:
         """Strike snapshots and keys off, which are about to be removed, or whose absence is accepted."""
