@@ -1,7 +1,7 @@
-"""``restore --rebuild``: how the rebuilding of what a backup left out is planned, run and told."""
+"""``--rebuild`` of ``restore`` and ``archive restore``: how rebuilding what was left out is planned, run and told."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pivori.cli.failures import fill
@@ -33,21 +33,26 @@ def hint_at_rebuilding(steps: Sequence[Step], output: Output) -> None:
         )
 
 
-def show_rebuilding(steps: Sequence[Step], target: Path, output: Output) -> None:
-    """Say what would be run, and what would not, without running anything."""
-    folder = bytes(target)
-    _conclude([_tell(check_step(step, folder), output) for step in steps], output)
+def show_rebuilding(steps: Sequence[Step], target_of: Callable[[Step], Path], output: Output) -> None:
+    """Say what would be run, and what would not, without running anything; the files are still to be restored.
+
+    ``target_of`` tells in which folder what a step makes again could be already.
+    """
+    found = [check_step(step, bytes(target_of(step)), restored=False) for step in steps]
+    _conclude([_tell(outcome, output) for outcome in found], output)
 
 
-def run_rebuilding(steps: Sequence[Step], target: Path, documents: Mapping[bytes, bytes], output: Output) -> bool:
-    """Rebuild, step by step; whether all that could be was rebuilt."""
+def run_rebuilding(
+    steps: Sequence[Step], target: Path, documents: Mapping[bytes, bytes], output: Output
+) -> list[StepOutcome]:
+    """Rebuild, step by step; what came of each."""
 
     def starting(_step: Step, command: tuple[str, ...]) -> None:
         output.say("$ " + show_command(command))
 
     outcomes = [_tell(outcome, output) for outcome in rebuild(steps, bytes(target), documents, starting=starting)]
     _conclude(outcomes, output)
-    return not any(outcome.is_trouble for outcome in outcomes)
+    return outcomes
 
 
 def _tell(outcome: StepOutcome, output: Output) -> StepOutcome:

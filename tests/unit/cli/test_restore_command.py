@@ -1,5 +1,6 @@
 """``pivori restore`` as a person sees it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,14 @@ def test_what_could_not_be_restored_in_place_is_named_whole(here: Here, source: 
         said.append(here("restore", "latest", "--in-place", "--include", "a.txt", expect=None).err)
         pack.write_bytes(content)
     assert any(text.startswith(f"{source}/a.txt was not restored: ") for text in said)
+
+
+def test_a_rehearsal_into_a_new_folder_says_what_would_be_rebuilt(here: Here) -> None:
+    service = here.home / "source" / "shop"
+    (service / "node_modules" / "a").mkdir(parents=True)
+    (service / "package.json").write_text("{}")
+    (service / "package-lock.json").write_text(json.dumps({"packages": {"node_modules/a": {}}}))
+    here("backup", "source", "--strategy", "smart")
+    given = ("restore", f"latest:{here.home}/source", "--target", "new", "--rebuild", "--dry-run")
+    (step,) = (each for each in here.json(*given) if each["message_type"] == "rebuild")
+    assert (step["path"], step["state"]) == ("shop/node_modules", "planned")

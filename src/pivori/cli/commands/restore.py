@@ -127,13 +127,13 @@ def command(session: Session, /, filters: SnapshotFilters, **parameters: object)
         if options.dry_run:
             counts = _show_plan(repository, request, session.output, in_place=options.in_place)
             if options.rebuild:
-                show_rebuilding(work.steps, request.target, session.output)
+                show_rebuilding(work.steps, lambda _step: request.target, session.output)
             return INCOMPLETE if counts[Action.OBSTRUCTED] else 0
         outcome = _restore(session, repository, request, loaded, in_place=options.in_place)
     is_whole = not (outcome.failures or outcome.problems)
     if options.rebuild:
         rebuilt = run_rebuilding(work.steps, request.target, work.documents, session.output)
-        is_whole = is_whole and rebuilt and work.is_known
+        is_whole = is_whole and work.is_known and not any(outcome.is_trouble for outcome in rebuilt)
     else:
         hint_at_rebuilding(work.steps, session.output)
     return 0 if is_whole else INCOMPLETE

@@ -99,15 +99,18 @@ def documents_of(steps: Iterable[Step]) -> set[bytes]:
     return {os.fsencode(word) for word in words if is_document(word)}
 
 
-def check_step(step: Step, target: bytes) -> StepOutcome:
-    """Whether a step can be done: PLANNED, or what is in the way, without running anything."""
+def check_step(step: Step, target: bytes, *, restored: bool = True) -> StepOutcome:
+    """Whether a step can be done: PLANNED, or what is in the way, without running anything.
+
+    ``restored`` is false while the files are still to be restored: a folder that is not there yet may come.
+    """
     if not fits(step.rule, os.fsdecode(os.path.basename(step.path)), step.commands):
         reason = N_("this is not a command that a backup of this program asks for")
         return StepOutcome(step=step, state=StepState.REFUSED, reason=reason)
     if not _stays_inside(target, step.directory):
         reason = N_("it would lead out of the folder that was restored into")
         return StepOutcome(step=step, state=StepState.REFUSED, reason=reason)
-    if not os.path.isdir(os.path.join(target, step.directory)):
+    if restored and not os.path.isdir(os.path.join(target, step.directory)):
         return StepOutcome(step=step, state=StepState.SKIPPED, reason=N_("its folder was not restored"))
     if os.path.lexists(os.path.join(target, step.path)):
         return StepOutcome(step=step, state=StepState.SKIPPED, reason=N_("it is there already"))

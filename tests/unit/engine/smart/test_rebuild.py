@@ -217,6 +217,15 @@ def test_every_command_of_a_plan_fits_its_own_form(project: Project) -> None:
     assert {check_step(step, target).state for step in steps} == {StepState.PLANNED}
 
 
+def test_a_folder_that_is_still_to_be_restored_is_no_obstacle(tmp_path: Path) -> None:
+    [step] = rebuild_steps([omission("a/node_modules", "node-modules", ["npm", "ci"])])
+    target = os.fsencode(tmp_path)
+    assert check_step(step, target).state is StepState.SKIPPED
+    assert check_step(step, target, restored=False).state is StepState.PLANNED
+    (tmp_path / "a" / "node_modules").mkdir(parents=True)
+    assert check_step(step, target, restored=False).state is StepState.SKIPPED
+
+
 def test_a_step_says_where_its_commands_run() -> None:
     step = Step(path=b"a/b/node_modules", rule="node-modules", commands=(("npm", "ci"),))
     assert step.directory == b"a/b"
