@@ -1,8 +1,9 @@
 """What a restore from an archive is about to do, in a few lines, for somebody who is to agree."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from pivori.archives.manifest import Omission
 from pivori.cli.session import Session
 from pivori.cli.wording import show_bytes, show_duration, show_number, show_path, show_time
 from pivori.engine.archive.opening import Opened
@@ -14,8 +15,10 @@ _NAMED = 10
 """So many paths are named that will be replaced."""
 
 
-def show_intent(session: Session, tree: ArchiveTree, plan: RestorePlan, *, rebuild: bool) -> None:
-    """Say it; with ``--json`` nothing."""
+def show_intent(
+    session: Session, tree: ArchiveTree, plan: RestorePlan, omitted: Sequence[Omission], *, rebuild: bool
+) -> None:
+    """Say it; with ``--json`` nothing. ``omitted`` is what was left out of the part that is restored."""
     output = session.output
     if output.json:
         return
@@ -28,8 +31,8 @@ def show_intent(session: Session, tree: ArchiveTree, plan: RestorePlan, *, rebui
     output.result(text.format(count=show_number(plan.files), size=show_bytes(plan.bytes), path=target))
     for line in _replaced(plan):
         output.result(line)
-    if tree.omitted:
-        size = show_bytes(sum(omission.bytes for omission in tree.omitted))
+    if omitted:
+        size = show_bytes(sum(omission.bytes for omission in omitted))
         text = _("Left out of the archive: {size}. It is made again afterwards.")
         if not rebuild:
             text = _("Left out of the archive: {size}. Add --rebuild to make it again.")

@@ -1,11 +1,15 @@
 """``pivori archive`` as a person sees it, run in this process."""
 
+import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.unit.cli.conftest import Here
+
+FRENCH = ("fr_FR.UTF-8",)
 
 
 @pytest.fixture
@@ -20,6 +24,26 @@ def source(here: Here) -> Path:
     return folder
 
 
+@pytest.fixture
+def smart_archive(here: Here) -> Path:
+    """A smart archive of two services, each without its node_modules."""
+    for name in ("auth", "shop"):
+        service = here.home / "source" / name
+        (service / "node_modules" / "a").mkdir(parents=True)
+        (service / "node_modules" / "a" / "x.js").write_text("x")
+        (service / "package.json").write_text("{}")
+        (service / "package-lock.json").write_text(json.dumps({"packages": {"node_modules/a": {}}}))
+    path = here.home / "smart.zip"
+    here("archive", "create", "source", "-s", "smart", "-o", path)
+    return path
+
+
+@pytest.fixture
+def no_npm(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program is found."""
+    monkeypatch.setenv("PATH", str(here.home / "nowhere"))
+
+
 def test_a_list_that_can_be_read_once_is_read_once(here: Here, source: Path) -> None:
     """As the shell gives one: ``--exclude-file <(…)``. The smart strategy walks twice with it."""
     reading, writing = os.pipe()
@@ -31,3 +55,58 @@ def test_a_list_that_can_be_read_once_is_read_once(here: Here, source: Path) -> 
     finally:
         os.close(reading)
     assert done["files"] == 1
+
+
+@pytest.mark.usefixtures("no_npm")
+def test_what_is_not_restored_is_not_rebuilt(here: Here, smart_archive: Path) -> None:
+    *_, rebuilt, sums, done = here.json(
+        "archive", "restore", smart_archive, "-t", "new", "--include", "auth", "--rebuild"
+    )
+    assert (rebuilt["path"], rebuilt["state"]) == ("auth/node_modules", "skipped")
+    assert (sums["message_type"], sums["skipped"]) == ("rebuild_summary", 1)
+    assert done["files"] == 2
+
+
+@pytest.mark.usefixtures("no_npm")
+def test_programs_get_the_reason_in_english(here: Here, smart_archive: Path) -> None:
+    *_, rebuilt, _sums, _done = here.json(
+        "archive", "restore", smart_archive, "-t", "new", "--include", "auth", "--rebuild", languages=FRENCH
+    )
+    assert rebuilt["reason"] == "the program npm is missing"
+
+
+def test_what_is_left_out_is_told_of_what_is_restored(here: Here, smart_archive: Path) -> None:
+    said = here("archive", "restore", smart_archive, "-t", "new", "--include", "auth").out
+    assert "1 thing was left out of this archive" in said
+    shown = here("archive", "restore", smart_archive, "-t", "other", "--include", "auth", "--yes").out
+    assert "Left out of the archive: 1 B." in shown
+
+
+def test_a_rehearsal_says_what_would_be_rebuilt(here: Here, smart_archive: Path) -> None:
+    lines = here("archive", "restore", smart_archive, "-t", "new", "--rebuild", "--dry-run").out.splitlines()
+    assert [line for line in lines if "rebuild" in line or "$" in line] == [
+        "rebuild auth/node_modules",
+        "    $ npm ci",
+        "rebuild shop/node_modules",
+        "    $ npm ci",
+    ]
+
+
+def test_a_rehearsal_knows_what_makes_way(here: Here, smart_archive: Path) -> None:
+    """What is moved aside is not there already; what stays is."""
+    given = ("archive", "restore", smart_archive, "--in-place", "--rebuild", "--dry-run", "--include")
+    whole = [each["state"] for each in here.json(*given, "auth") if each["message_type"] == "rebuild"]
+    beside = here.json(*given, "auth/package.json", "--include", "shop/node_modules")
+    assert whole == ["planned"]
+    assert [each["state"] for each in beside if each["message_type"] == "rebuild"] == ["skipped"]
+
+
+def test_a_rehearsal_says_what_would_be_refused(here: Here, smart_archive: Path) -> None:
+    """As the restore would: somebody else may have made the archive."""
+    with zipfile.ZipFile(smart_archive) as old:
+        members = [(each, old.read(each)) for each in old.infolist()]
+    with zipfile.ZipFile(smart_archive, "w") as new:
+        for member, content in members:
+            new.writestr(member, content.replace(b'"npm"', b'"rm!"'))
+    steps = here.json("archive", "restore", smart_archive, "-t", "new", "--rebuild", "--dry-run")
+    assert {each["state"] for each in steps if each["message_type"] == "rebuild"} == {"refused"}

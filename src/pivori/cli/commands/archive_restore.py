@@ -1,7 +1,8 @@
 """``pivori archive restore``: the tree of an archive back to a directory.
 
 With ``--json``: ``status`` lines and one ``summary``; with ``--dry-run`` one ``action`` object for each step before it;
-with ``--rebuild`` one ``rebuild`` object for each thing that was left out.
+with ``--rebuild`` one ``rebuild`` object for each thing that was left out of what is restored, then a
+``rebuild_summary``.
 """
 
 import os
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import click
 
+from pivori.archives.manifest import Omission
 from pivori.cli.archive_options import ArchiveKeys, absolute, archive_key_options, note_run, workers
 from pivori.cli.consent import require_consent
 from pivori.cli.failures import DONE, INCOMPLETE, fill
 from pivori.cli.options import repository_command
 from pivori.cli.output import Output
+from pivori.cli.rebuild import run_rebuilding, show_rebuilding
 from pivori.cli.restore_intent import show_intent
 from pivori.cli.session import Session
 from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
@@ -26,7 +29,8 @@ from pivori.engine.archive.restore import run_plan
 from pivori.engine.archive.restore_files import RestoreOutcome
 from pivori.engine.archive.restore_plan import Action, NoRootKnown, RestorePlan, RestoreRequest, plan_restore
 from pivori.engine.archive.tree import ArchiveTree, open_tree
-from pivori.engine.smart import Step, StepOutcome, StepState, documents_of, rebuild, rebuild_steps
+from pivori.engine.selection import Selection
+from pivori.engine.smart import StepOutcome, StepState, documents_of, rebuild_steps
 from pivori.events import Event, FileNotRestored, MetadataNotRestored
 from pivori.translation import N_, _, ngettext
 
@@ -102,7 +106,7 @@ def command(session: Session, /, keys: ArchiveKeys, **parameters: object) -> int
             _show_plan(plan, tree, options, session.output)
             return DONE
         if options.ask is not None:
-            show_intent(session, tree, plan, rebuild=options.rebuild)
+            show_intent(session, tree, plan, _omitted(tree, options), rebuild=options.rebuild)
         if options.ask:
             require_consent(session, _("Restore now?"))
         return _restore(session, options, tree, plan)
@@ -130,6 +134,7 @@ def _request(session: Session, options: Options, tree: ArchiveTree, path: Path) 
 
 def _restore(session: Session, options: Options, tree: ArchiveTree, plan: RestorePlan) -> int:
     output, started = session.output, session.clock.monotonic()
+    steps = rebuild_steps(_omitted(tree, options))
     with session.progress() as progress:
 
         def emit(event: Event) -> None:
@@ -141,7 +146,8 @@ def _restore(session: Session, options: Options, tree: ArchiveTree, plan: Restor
         def in_place() -> None:
             # Before the services start: they need it.
             if options.rebuild:
-                rebuilt.extend(_rebuild(tree, plan, output))
+                documents = read_documents(tree.archive, documents_of(steps))
+                rebuilt.extend(run_rebuilding(steps, plan.request.target, documents, output))
 
         outcome = run_plan(tree, plan, emit, in_place=in_place)
     archive = tree.archive
@@ -159,57 +165,23 @@ def _restore(session: Session, options: Options, tree: ArchiveTree, plan: Restor
         archive_bytes=archive.length,
     )
     _tell(outcome, session.clock.monotonic() - started, archive.path, rebuilt, output)
-    _tell_left_out(tree, options, output)
+    if not options.rebuild:
+        _tell_left_out(len(steps), output)
     troubles = outcome.failures or outcome.problems or any(each.is_trouble for each in rebuilt)
     return INCOMPLETE if troubles else DONE
 
 
-def _rebuild(tree: ArchiveTree, plan: RestorePlan, output: Output) -> list[StepOutcome]:
-    """Make again what was left out, in the restored tree; each outcome is told when it is known."""
-    steps = rebuild_steps(tree.omitted)
-    documents = read_documents(tree.archive, documents_of(steps))
-    done = []
-
-    def starting(step: Step, line: Sequence[str]) -> None:
-        output.detail(_("Running {command} in {path}.").format(command=" ".join(line), path=show_path(step.directory)))
-
-    for outcome in rebuild(steps, os.fsencode(plan.request.target), documents, starting=starting):
-        done.append(outcome)
-        _tell_rebuilt(outcome, output)
-    return done
+def _omitted(tree: ArchiveTree, options: Options) -> list[Omission]:
+    """What was left out of the part of the tree that is restored."""
+    selection = Selection(options.include)
+    found = ((omission, omission.path_raw or os.fsencode(omission.path)) for omission in tree.omitted)
+    return [omission for omission, path in found if selection.decide(path.split(b"/"), True).selected]
 
 
-_STATES = {
-    StepState.PLANNED: N_("to be made again"),
-    StepState.DONE: N_("made again"),
-    StepState.FAILED: N_("not made again"),
-    StepState.SKIPPED: N_("passed over"),
-    StepState.REFUSED: N_("refused"),
-}
-
-
-def _tell_rebuilt(outcome: StepOutcome, output: Output) -> None:
-    step = outcome.step
-    reason = fill(N_("{reason}"), {"reason": outcome.reason}) if outcome.reason else ""
-    output.record(
-        {
-            "message_type": "rebuild",
-            "path": step.path,
-            "state": outcome.state,
-            "commands": [list(line) for line in step.commands],
-            "reason": reason,
-            "output": outcome.output,
-        }
-    )
-    text = f"{show_path(step.path)}: {_(_STATES[outcome.state])}"
-    if reason:
-        text += f" ({reason})"
-    if outcome.is_trouble and not output.json:
-        output.warn(text)
-        if outcome.output:
-            output.warn(outcome.output)
-    else:
-        output.say(text)
+def _goes_to(plan: RestorePlan, path: bytes) -> Path:
+    """Where a path lies that is restored: in a new tree if what is there now makes way, else in the target."""
+    makes_way = plan.replaces and any(not part or (path + b"/").startswith(part + b"/") for part in plan.parts)
+    return plan.staged if makes_way else plan.request.target
 
 
 _ACTIONS = {
@@ -229,8 +201,8 @@ def _show_plan(plan: RestorePlan, tree: ArchiveTree, options: Options, output: O
         output.record(record | ({"destination": step.destination} if step.destination else {}))
         arrow = f" -> {show_path(step.destination)}" if step.destination else ""
         output.result(f"{_(_ACTIONS[step.action]):<{widest}}  {show_path(step.path)}{arrow}")
-    for planned in rebuild_steps(tree.omitted) if options.rebuild else ():
-        _tell_rebuilt(StepOutcome(step=planned, state=StepState.PLANNED), output)
+    if options.rebuild:
+        show_rebuilding(rebuild_steps(_omitted(tree, options)), lambda step: _goes_to(plan, step.path), output)
     output.record(
         {
             "message_type": "summary",
@@ -290,10 +262,9 @@ def _tell(
         output.warn(text.format(count=show_number(outcome.failures)), name="incomplete", count=outcome.failures)
 
 
-def _tell_left_out(tree: ArchiveTree, options: Options, output: Output) -> None:
+def _tell_left_out(count: int, output: Output) -> None:
     """Who restores a smart archive without rebuilding has to know what is not there."""
-    count = len(rebuild_steps(tree.omitted))
-    if count and not options.rebuild:
+    if count:
         text = ngettext(
             "{count} thing was left out of this archive and can be made again: add --rebuild next time.",
             "{count} things were left out of this archive and can be made again: add --rebuild next time.",
