@@ -41,6 +41,8 @@ from pivori.translation import N_
 _ALONE_BYTES: Final = 24 << 20
 _BATCHES_FOR_WORKERS: Final = 3
 """Up to this many bytes in less than this many batches, starting workers costs more than they save."""
+_MOST_WAITING: Final = 32
+"""So many tasks keep the workers busy; a walk that ran further ahead would only fill the memory."""
 
 
 class NothingToBackUp(PivoriError):
@@ -137,6 +139,8 @@ class Backup:
                     crew = self._hire(stack)
                 if crew is not None:
                     self._work(crew)
+                    while len(self._tasks) > _MOST_WAITING:
+                        self._work(crew)
             self._walking = False
             if crew is None:
                 crew = self._hire(stack)

@@ -1,0 +1,53 @@
+"""The walk waits for those who read, so that what is found but not read yet stays small however large the tree is."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pivori.clock import SystemClock
+from pivori.engine.backup import Backup, BackupRequest
+from pivori.engine.backup.crew import Alone, Result, Task
+from pivori.engine.backup.walk import FILES_PER_BATCH
+from pivori.host import ProcessIdentity
+from pivori.repository import Repository, format_time
+from pivori.storage import MemoryStorage
+
+FOLDERS = 200
+
+
+class Slow(Alone):
+    """A crew that asks twice before it has done a task, as workers ask which blobs are new."""
+
+    asked = 0
+
+    def results(self, *, patiently: bool) -> Iterator[Result]:
+        """What has been done, every third time."""
+        self.asked += 1
+        return iter(()) if self.asked % 3 else super().results(patiently=patiently)
+
+
+def test_the_walk_does_not_run_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(FOLDERS):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        for name in range(FILES_PER_BATCH):
+            (folder / f"{name}").touch()
+    waiting = []
+
+    def give(self: Slow, task: Task) -> None:
+        waiting.append(len(backup._tasks))
+        Alone.give(self, task)
+
+    monkeypatch.setattr(Slow, "give", give)
+    monkeypatch.setattr(Backup, "_hire", lambda self, _stack: Slow(self._intake, with_atime=self._request.with_atime))
+    repository = Repository.create(MemoryStorage(), "x", username="u", hostname="h", created=format_time(0))
+    request = BackupRequest(
+        sources=[os.fsencode(tmp_path)], identity=ProcessIdentity.current(), host="h", time_ns=SystemClock().now_ns()
+    )
+    backup = Backup(repository, request, clock=SystemClock(), emit=lambda _event: None)
+    outcome = backup.run()
+    assert outcome.summary.files_new == FOLDERS * FILES_PER_BATCH
+    assert len(waiting) >= FOLDERS
+    assert max(waiting) < 40
