@@ -122,7 +122,7 @@ class _Import:
             check=BlobCheck.SAMPLE,
         )
         self._intake = Intake(importer.repository, settings, before_write=importer.before_write)
-        self._group = BlobGroup(lambda ids: _answered(self._intake.claim(ids)), self._intake.writer)
+        self._group = BlobGroup.into(self._intake)
         self._content: dict[bytes, list[str]] = {}
         self._sizes: dict[bytes, int] = {}
         self._files = self._bytes = 0
@@ -387,7 +387,3 @@ def _members(pieces: Iterator[Piece]) -> Iterator[tuple[Piece, Iterator[Piece]]]
 
 def _attributes(entry: Entry) -> list[ExtendedAttribute]:
     return [ExtendedAttribute(os.fsdecode(name), value) for name, value in entry.attributes]
-
-
-def _answered(flags: bytes) -> Callable[[], bytes]:
-    return lambda: flags

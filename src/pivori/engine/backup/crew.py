@@ -57,8 +57,7 @@ class Alone:
     """The parent does the work itself, task by task."""
 
     def __init__(self, intake: Intake, *, with_atime: bool) -> None:
-        group = BlobGroup(lambda ids: _answered(intake.claim(ids)), intake.writer)
-        self._reader = FileReader(group, intake.writer, with_atime=with_atime)
+        self._reader = FileReader(BlobGroup.into(intake), intake.writer, with_atime=with_atime)
         self._done: list[Result] = []
 
     def has_room(self) -> bool:
@@ -84,10 +83,6 @@ class Alone:
     def finish(self) -> None:
         """Store what waits for its answer; the intake's own writer holds the rest."""
         self._reader.finish()
-
-
-def _answered(flags: bytes) -> Callable[[], bytes]:
-    return lambda: flags
 
 
 class Workers:

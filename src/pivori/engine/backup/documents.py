@@ -72,7 +72,7 @@ class DocumentWriter:
         return before if before is not None and _says_the_same(before, fresh) else fresh
 
     def _file(self, name: bytes, content: bytes, before: Node | None) -> Node:
-        group = BlobGroup(lambda ids: _answered(self._intake.claim(ids)), self._intake.writer)
+        group = BlobGroup.into(self._intake)
         blobs = [group.add(chunk).hex() for chunk in self._intake.writer.cut(_reader(content))]
         group.offer()
         group.settle()
@@ -119,7 +119,3 @@ def _arranged(documents: Mapping[bytes, bytes]) -> Folder:
 def _reader(content: bytes) -> Callable[[memoryview], int]:
     """What fills buffers with ``content``."""
     return io.BytesIO(content).readinto
-
-
-def _answered(flags: bytes) -> Callable[[], bytes]:
-    return lambda: flags

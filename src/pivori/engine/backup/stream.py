@@ -132,7 +132,7 @@ def _previous_content(
 
 
 def _store(intake: Intake, process: StreamingProcess, emit: Callable[[Event], None]) -> tuple[list[str], int]:
-    group = BlobGroup(lambda ids: _answered(intake.claim(ids)), intake.writer)
+    group = BlobGroup.into(intake)
     content: list[str] = []
     size = 0
     for chunk in intake.writer.cut(lambda view: process.stdout.readinto(view) or 0):
@@ -142,10 +142,6 @@ def _store(intake: Intake, process: StreamingProcess, emit: Callable[[Event], No
     group.offer()
     group.settle()
     return content, size
-
-
-def _answered(flags: bytes) -> Callable[[], bytes]:
-    return lambda: flags
 
 
 def _trees(path: bytes, request: BackupRequest, content: list[str], size: int, intake: Intake) -> str:
