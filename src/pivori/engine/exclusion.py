@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pivori.engine.patterns import Pattern, Verdicts, below, components
 from pivori.errors import PivoriError
@@ -55,8 +56,39 @@ def read_beginning(path: bytes, length: int) -> bytes:
         os.close(descriptor)
 
 
+class EntryFilter(Protocol):
+    """What decides which entries are left out of a backup or an archive."""
+
+    def leaves_out(self, path: bytes, name: bytes, is_directory: bool) -> bool:
+        """Whether the entry ``name``, with the absolute path ``path``, is left out."""
+        ...
+
+    def marker_in(self, path: bytes, names: set[bytes]) -> bytes | None:
+        """The entry that says that all others in the directory ``path`` are left out; None when there is none."""
+        ...
+
+
+def kept(
+    directory: bytes, entries: list[os.DirEntry[bytes]], exclusion: EntryFilter | None
+) -> list[os.DirEntry[bytes]]:
+    """The entries of a directory that are not left out, in their order; ``directory`` is its absolute path.
+
+    Raises OSError.
+    """
+    if exclusion is None:
+        return entries
+    marker = exclusion.marker_in(directory, {entry.name for entry in entries})
+    if marker is not None:
+        return [entry for entry in entries if entry.name == marker]
+    return [
+        entry
+        for entry in entries
+        if not exclusion.leaves_out(entry.path, entry.name, entry.is_dir(follow_symlinks=False))
+    ]
+
+
 class Exclusion:
-    """Everything that is left out of one backup; fits the walk's protocol of that name.
+    """What the user leaves out of one backup.
 
     ``roots`` are the absolute paths the backup was asked for. Ask :meth:`excludes_root` for each, then
     :meth:`leaves_out` for what lies below, from the top down: a directory that is left out must not be entered,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pivori.engine.exclusion import CACHE_DIRECTORY_TAG, BadMarker, Exclusion, Marker, read_beginning
+from pivori.engine.exclusion import CACHE_DIRECTORY_TAG, BadMarker, Exclusion, Marker, kept, read_beginning
 
 SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 
@@ -71,3 +71,23 @@ def test_a_marker_that_cannot_be_read_does_not_count() -> None:
 def test_what_cannot_be_a_file_name_is_refused(text: str) -> None:
     with pytest.raises(BadMarker):
         Marker.parse(text)
+
+
+def entries_of(folder: Path) -> list["os.DirEntry[bytes]"]:
+    with os.scandir(os.fsencode(folder)) as listing:
+        return sorted(listing, key=lambda entry: entry.name)
+
+
+def test_what_is_kept_of_a_directory(tmp_path: Path) -> None:
+    """The one rule that backups, their estimate, plans and archives go by."""
+    for name in ("a.log", "b.txt", ".nobackup"):
+        (tmp_path / name).touch()
+    (tmp_path / "build").mkdir()
+
+    def names(exclusion: Exclusion | None) -> list[bytes]:
+        return [entry.name for entry in kept(os.fsencode(tmp_path), entries_of(tmp_path), exclusion)]
+
+    roots = [os.fsencode(tmp_path)]
+    assert names(None) == [b".nobackup", b"a.log", b"b.txt", b"build"]
+    assert names(Exclusion(["*.log", "build/", "b.txt/"], roots=roots)) == [b".nobackup", b"b.txt"]
+    assert names(Exclusion(["*.log"], markers=[Marker.parse(".nobackup")], roots=roots)) == [b".nobackup"]

@@ -9,9 +9,10 @@ import re
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final
 
 from pivori.archives.manifest import FOLDER, NotCaptured, as_text
+from pivori.engine.exclusion import EntryFilter, kept
 from pivori.entries import Entry, EntryKind
 from pivori.errors import PivoriError
 from pivori.host import group_name, read_attributes, read_directory, user_name
@@ -35,18 +36,6 @@ class NotADirectoryToArchive(PivoriError):
     hint = N_("Name a directory that exists and that you may read.")
 
 
-class Exclusion(Protocol):
-    """What decides which entries are left out, as for snapshots."""
-
-    def leaves_out(self, path: bytes, name: bytes, is_directory: bool) -> bool:
-        """Whether the entry ``name``, with the absolute path ``path``, is left out."""
-        ...
-
-    def marker_in(self, path: bytes, names: set[bytes]) -> bytes | None:
-        """The entry that says that all others in the directory ``path`` are left out; None when there is none."""
-        ...
-
-
 @dataclass(kw_only=True)
 class Listing:
     """A source tree. ``entries`` begin with the root, ``b""``, and are sorted by path; content is not read yet.
@@ -64,7 +53,7 @@ class Listing:
 def list_tree(
     root: bytes,
     *,
-    exclusion: Exclusion | None = None,
+    exclusion: EntryFilter | None = None,
     one_file_system: bool = False,
     leaves_out: Callable[[bytes], bool] | None = None,
     pulse: Callable[[bytes], None] = lambda _path: None,
@@ -83,7 +72,7 @@ class _Walk:
     def __init__(
         self,
         root: bytes,
-        exclusion: Exclusion | None,
+        exclusion: EntryFilter | None,
         one_file_system: bool,
         leaves_out: Callable[[bytes], bool] | None,
         pulse: Callable[[bytes], None],
@@ -123,11 +112,11 @@ class _Walk:
     def _take(self, path: bytes, absolute: bytes, listed: list[os.DirEntry[bytes]]) -> list[bytes]:
         """Note what is in a directory; returns the directories to enter."""
         below = []
-        kept = self._kept(absolute, listed)
+        entries = kept(absolute, listed, self._exclusion)
         above = self._found.names.get(path, path)
         mapped = above != path
-        taken = {each.name for each in kept}
-        for each in kept:
+        taken = {each.name for each in entries}
+        for each in entries:
             inner = path + b"/" + each.name if path else each.name
             if self._leaves_out is not None and self._leaves_out(inner):
                 continue
@@ -146,19 +135,6 @@ class _Walk:
             if stat.S_ISDIR(status.st_mode) and not (self._one_file_system and status.st_dev != self._device):
                 below.append(inner)
         return below
-
-    def _kept(self, absolute: bytes, listed: list[os.DirEntry[bytes]]) -> list[os.DirEntry[bytes]]:
-        exclusion = self._exclusion
-        if exclusion is None:
-            return listed
-        marker = exclusion.marker_in(absolute, {each.name for each in listed})
-        if marker is not None:
-            return [each for each in listed if each.name == marker]
-        return [
-            each
-            for each in listed
-            if not exclusion.leaves_out(each.path, each.name, each.is_dir(follow_symlinks=False))
-        ]
 
     def _note(self, path: bytes, absolute: bytes, status: os.stat_result) -> bool:
         """Take an entry in; whether it is one that archives hold."""

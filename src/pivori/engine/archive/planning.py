@@ -13,8 +13,9 @@ from pivori.archives.workspace import PARTIAL
 from pivori.engine.archive.create import ArchivePlan
 from pivori.engine.archive.differential import BaseArchive, differences
 from pivori.engine.archive.history import Estimate
-from pivori.engine.archive.listing import Exclusion, Listing, list_tree
+from pivori.engine.archive.listing import Listing, list_tree
 from pivori.engine.archive.placing import NoSpaceForArchive, free_bytes
+from pivori.engine.exclusion import EntryFilter
 from pivori.translation import N_
 
 OWN_ARCHIVES: Final = "own-archives"
@@ -30,7 +31,7 @@ class PlanRequest:
     root: Path
     strategy: str
     directory: Path | None = None
-    exclusion: Exclusion | None = None
+    exclusion: EntryFilter | None = None
     one_file_system: bool = False
     omitted: Collection[Omission] = field(default_factory=tuple)
     documents: dict[bytes, bytes] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
-from pivori.engine.backup.walk import Exclusion
+from pivori.engine.exclusion import EntryFilter, kept
 from pivori.host import same_device
 from pivori.repository import Summary
 
@@ -30,7 +30,7 @@ class Estimate:
 class CountingEstimate(Estimate):
     """Counts in a thread of its own while the backup runs; the context ends it."""
 
-    def __init__(self, sources: Sequence[bytes], exclusion: Exclusion | None, *, one_file_system: bool) -> None:
+    def __init__(self, sources: Sequence[bytes], exclusion: EntryFilter | None, *, one_file_system: bool) -> None:
         super().__init__()
         self._sources = sources
         self._exclusion = exclusion
@@ -71,15 +71,4 @@ class CountingEstimate(Estimate):
     def _entries(self, path: bytes) -> "list[os.DirEntry[bytes]]":
         """What is in a directory and not left out. Raises OSError."""
         with os.scandir(path) as listing:
-            entries = list(listing)
-        exclusion = self._exclusion
-        if exclusion is None:
-            return entries
-        marker = exclusion.marker_in(path, {entry.name for entry in entries})
-        if marker is not None:
-            return [entry for entry in entries if entry.name == marker]
-        return [
-            entry
-            for entry in entries
-            if not exclusion.leaves_out(entry.path, entry.name, entry.is_dir(follow_symlinks=False))
-        ]
+            return kept(path, list(listing), self._exclusion)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pivori.engine.backup.estimate import Estimate
-from pivori.engine.backup.walk import Exclusion
+from pivori.engine.exclusion import EntryFilter
 from pivori.host import ProcessIdentity
 from pivori.repository import BlobCheck, Compression, LoadedSnapshot, Snapshot, Summary, format_time, path_text
 
@@ -21,7 +21,7 @@ class BackupRequest:
     parent: LoadedSnapshot | None = None
     tags: Sequence[str] = ()
     excludes: Sequence[str] = ()
-    exclusion: Exclusion | None = None
+    exclusion: EntryFilter | None = None
     one_file_system: bool = False
     with_atime: bool = False
     force: bool = False

@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from pivori.engine.backup.assembly import KEPT, Assembly, Directory, Facts
 from pivori.engine.backup.documents import DocumentsClash
@@ -16,23 +16,12 @@ from pivori.engine.backup.previous import PreviousTrees, Unchanged, node_is_unch
 from pivori.engine.backup.reading import FileTask, extended
 from pivori.engine.backup.signatures import Known, Signatures
 from pivori.engine.backup.sources import SourceTree
+from pivori.engine.exclusion import EntryFilter, kept
 from pivori.host import Entry, find_entries, group_name, read_attributes, read_directory, user_name
 from pivori.repository import Node, encode_node, node_from_stat
 
 FILES_PER_BATCH: Final = 128
 _DIRECTORIES_PER_PULSE: Final = 64
-
-
-class Exclusion(Protocol):
-    """What decides which entries are left out of a backup."""
-
-    def leaves_out(self, path: bytes, name: bytes, is_directory: bool) -> bool:
-        """Whether the entry ``name``, with the absolute path ``path``, is left out."""
-        ...
-
-    def marker_in(self, path: bytes, names: set[bytes]) -> bytes | None:
-        """The entry that says that all others in the directory ``path`` are left out; None when there is none."""
-        ...
 
 
 @dataclass
@@ -69,7 +58,7 @@ class Walk:
         signatures: Signatures,
         *,
         file_time_ns: Callable[[], int],
-        exclusion: Exclusion | None,
+        exclusion: EntryFilter | None,
         one_file_system: bool,
         with_atime: bool,
         failed: Callable[[bytes, str], None],
@@ -204,18 +193,7 @@ class Walk:
             return []
 
     def _listed(self, directory: Directory) -> list[os.DirEntry[bytes]]:
-        entries = read_directory(directory.path)
-        exclusion = self._exclusion
-        if exclusion is None:
-            return entries
-        marker = exclusion.marker_in(directory.path, {entry.name for entry in entries})
-        if marker is not None:
-            return [entry for entry in entries if entry.name == marker]
-        return [
-            entry
-            for entry in entries
-            if not exclusion.leaves_out(entry.path, entry.name, entry.is_dir(follow_symlinks=False))
-        ]
+        return kept(directory.path, read_directory(directory.path), self._exclusion)
 
     def _entry(
         self,

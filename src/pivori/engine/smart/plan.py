@@ -7,9 +7,10 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from pivori.archives.manifest import Omission, as_text
+from pivori.engine.exclusion import EntryFilter, kept
 from pivori.engine.smart.builds import judge_build
 from pivori.engine.smart.candidate import Candidate, Command, Extent, NotProven, Proof
 from pivori.engine.smart.environments import judge_environment
@@ -32,18 +33,6 @@ _JUDGES: Final[Mapping[RuleName, Callable[[Candidate], Proof]]] = {
     RuleName.DROPPING: judge_dropping,
 }
 _NOTHING: Final = Extent(0, 0, {}, None, False)
-
-
-class Exclusion(Protocol):
-    """What the user leaves out of the backup anyway."""
-
-    def leaves_out(self, path: bytes, name: bytes, is_directory: bool) -> bool:
-        """Whether the entry ``name``, with the absolute path ``path``, is left out."""
-        ...
-
-    def marker_in(self, path: bytes, names: set[bytes]) -> bytes | None:
-        """The entry that says that all others in the directory ``path`` are left out; None when there is none."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +69,7 @@ class SmartPlan:
         """What is left out."""
         return [decision for decision in self.decisions if decision.is_omitted]
 
-    def exclusion(self, also: Exclusion | None = None) -> "SmartExclusion":
+    def exclusion(self, also: EntryFilter | None = None) -> "SmartExclusion":
         """What leaves out the omitted paths, and what ``also`` leaves out."""
         return SmartExclusion(frozenset(decision.path for decision in self.omitted), also)
 
@@ -92,7 +81,7 @@ class SmartPlan:
 class SmartExclusion:
     """Leaves out the paths of a plan, besides what another exclusion leaves out."""
 
-    def __init__(self, omitted: frozenset[bytes], also: Exclusion | None) -> None:
+    def __init__(self, omitted: frozenset[bytes], also: EntryFilter | None) -> None:
         self._omitted = omitted
         self._also = also
 
@@ -106,7 +95,7 @@ class SmartExclusion:
 
 
 def plan_smart(
-    sources: Sequence[bytes], *, exclusion: Exclusion | None = None, one_file_system: bool = False
+    sources: Sequence[bytes], *, exclusion: EntryFilter | None = None, one_file_system: bool = False
 ) -> SmartPlan:
     """Decide about every candidate below ``sources``: absolute paths without symbolic links.
 
@@ -125,7 +114,7 @@ class _Place:
 
 
 class _Search:
-    def __init__(self, sources: tuple[bytes, ...], exclusion: Exclusion | None, one_file_system: bool) -> None:
+    def __init__(self, sources: tuple[bytes, ...], exclusion: EntryFilter | None, one_file_system: bool) -> None:
         self._sources = sources
         self._exclusion = exclusion
         self._one_file_system = one_file_system
@@ -167,15 +156,9 @@ class _Search:
     def _entries(self, path: bytes) -> list["os.DirEntry[bytes]"]:
         entries = read_directory(path)
         exclusion = self._exclusion
-        if exclusion is None:
-            return entries
-        if exclusion.marker_in(path, {entry.name for entry in entries}) is not None:
-            return []
-        return [
-            entry
-            for entry in entries
-            if not exclusion.leaves_out(entry.path, entry.name, entry.is_dir(follow_symlinks=False))
-        ]
+        if exclusion is not None and exclusion.marker_in(path, {entry.name for entry in entries}) is not None:
+            return []  # a marker is kept whatever it is called, so it is no candidate
+        return kept(path, entries, exclusion)
 
     def _decide(self, rule: Rule, candidate: Candidate) -> bool:
         """Decide about a candidate, and note it; whether it is left out."""
