@@ -71,7 +71,7 @@ def command_paths() -> Iterator[str]:
         command = importlib.import_module(f"pivori.cli.commands.{entry.module}").command
         yield name
         if isinstance(command, click.Group):
-            yield from (f"{name} {subcommand}" for subcommand in command.commands)
+            yield from (f"{name} {subcommand}" for subcommand in command.list_commands(click.Context(command)))
 
 
 def test_every_command_is_explained_and_has_its_json_shape() -> None:

@@ -1,4 +1,7 @@
-"""The commands by name: all that is imported for ``pivori --help``; a command's module is loaded when it is used."""
+"""The commands by name: all that is imported for ``pivori --help``; a command's module is loaded when it is used.
+
+Sections stand in the help in the order of the table.
+"""
 
 from typing import NamedTuple
 
@@ -21,9 +24,8 @@ LOOKING = N_("Looking inside")
 UPKEEP = N_("Upkeep")
 PORTABLE = N_("Portable archives")
 ACCESS = N_("Keys and access")
+SUBCOMMANDS = N_("Commands")
 HIDDEN = ""
-
-SECTIONS = (DAILY, LOOKING, PORTABLE, UPKEEP, ACCESS)
 
 TABLE: dict[str, Entry] = {
     "backup": Entry("backup", DAILY, N_("Save files and folders in a new snapshot.")),
@@ -47,4 +49,15 @@ TABLE: dict[str, Entry] = {
     "key": Entry("key", ACCESS, N_("List, add, remove and change passwords.")),
     "unlock": Entry("unlock", ACCESS, N_("Remove locks that were left behind.")),
     "completion": Entry("completion", ACCESS, N_("Print the completion script of a shell.")),
+}
+
+ARCHIVE: dict[str, Entry] = {
+    "create": Entry("archive_create", SUBCOMMANDS, N_("Put a directory into a portable archive.")),
+    "list": Entry("archive_list", SUBCOMMANDS, N_("List the archives in a directory.")),
+    "show": Entry("archive_show", SUBCOMMANDS, N_("Show what an archive is and what it holds.")),
+    "verify": Entry("archive_verify", SUBCOMMANDS, N_("Check that archives are whole.")),
+    "restore": Entry("archive_restore", SUBCOMMANDS, N_("Bring the files of an archive back.")),
+    "import": Entry("archive_import", SUBCOMMANDS, N_("Make snapshots of archives.")),
+    "export": Entry("archive_export", SUBCOMMANDS, N_("Make a portable archive of a snapshot.")),
+    "prune": Entry("archive_prune", SUBCOMMANDS, N_("Remove archives that no rule keeps.")),
 }

@@ -1,14 +1,14 @@
 """The shape of the command line: commands loaded when used, and a help text laid out by what one wants to do."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import click
 
-from pivori.cli.command_table import SECTIONS, TABLE
+from pivori.cli.command_table import HIDDEN, Entry
 from pivori.translation import N_, _
 
 _EXAMPLES = (
@@ -111,16 +111,20 @@ class PivoriGroup(click.Group):
         _write_options(self, ctx, formatter, self.global_options)
 
 
-class Program(PivoriGroup):
-    """``pivori`` itself: its commands are named by a table, and imported one at a time."""
+class LazyGroup(PivoriGroup):
+    """A group whose commands are named by a table, and imported one at a time."""
+
+    def __init__(self, *arguments: Any, table: Mapping[str, Entry], **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, for completion and for suggestions; nothing is imported."""
-        return list(TABLE)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of a command."""
-        entry = TABLE.get(cmd_name)
+        entry = self.table.get(cmd_name)
         if entry is None:
             return None
         command: click.Command = import_module(f"pivori.cli.commands.{entry.module}").command
@@ -132,8 +136,8 @@ class Program(PivoriGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; a misspelled one is answered with the ones that are spelled alike."""
         # A shell that completes parses too, and nobody is to be told anything then.
-        if args and args[0] not in TABLE and not args[0].startswith("-") and not ctx.resilient_parsing:
-            raise click.UsageError(_no_such_command(args[0]), ctx)
+        if args and args[0] not in self.table and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(_no_such_command(args[0], self.table), ctx)
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
@@ -141,17 +145,26 @@ class Program(PivoriGroup):
         from click.shell_completion import CompletionItem  # only a completing shell needs it
 
         found: list[Any] = [
-            CompletionItem(name, help=_(entry.summary)) for name, entry in TABLE.items() if name.startswith(incomplete)
+            CompletionItem(name, help=_(entry.summary))
+            for name, entry in self.table.items()
+            if name.startswith(incomplete)
         ]
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by section."""
-        widest = max(map(len, TABLE))
-        for section in SECTIONS:
-            rows = [(name.ljust(widest), _(entry.summary)) for name, entry in TABLE.items() if entry.section == section]
+        widest = max(map(len, self.table))
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, entry in self.table.items():
+            sections.setdefault(entry.section, []).append((name.ljust(widest), _(entry.summary)))
+        sections.pop(HIDDEN, None)
+        for section, rows in sections.items():
             with formatter.section(_(section)):
                 formatter.write_dl(rows)
+
+
+class Program(LazyGroup):
+    """``pivori`` itself."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, and where to read on."""
@@ -214,11 +227,11 @@ def _write_examples(formatter: click.HelpFormatter, examples: Sequence[tuple[str
                 formatter.write(f"{'':>{formatter.current_indent + 4}}{meaning}\n")
 
 
-def _no_such_command(name: str) -> str:
+def _no_such_command(name: str, names: Iterable[str]) -> str:
     """What to say to a word that is no command."""
     from difflib import get_close_matches  # only a misspelled command needs it
 
-    near = get_close_matches(name, TABLE, n=3)
+    near = get_close_matches(name, names, n=3)
     if near:
         return _("There is no command `{name}`. Did you mean {near}?").format(
             name=name, near=_(" or ").join(f"`{word}`" for word in near)

@@ -20,7 +20,7 @@ Looking to add a command? Two steps:
 The language is selected before a command's module is imported, so ``_()`` may be used at its top level. Errors are
 raised, never printed: ``failures.conclude`` decides what is said and which status ends the program. A verb that takes
 its time reports to ``with session.progress() as progress``. Subcommands: ``command = repository_group(help=…)`` and
-``@repository_command(parent=command, name="list", …)``.
+``@repository_command(parent=command, name="list", …)``; where they are many, each in its module, a ``LazyGroup``.
 
 Loading is kept lazy: ``--version`` imports nothing, ``--help`` imports click and the table, a command what it needs.
 """
@@ -106,6 +106,7 @@ def build_program() -> "Program":
     """The root of the command tree; commands hang on it by name only."""
     import click
 
+    from pivori.cli.command_table import TABLE
     from pivori.cli.group import Program
     from pivori.cli.options import global_options
     from pivori.translation import _
@@ -120,6 +121,7 @@ def build_program() -> "Program":
     )
     return Program(
         name=PROGRAM,
+        table=TABLE,
         help=_("Encrypted, deduplicated backups that are proven to come back; restic reads them too."),
         params=[version],
         global_options=global_options(),

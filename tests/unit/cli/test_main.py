@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pivori.cli.command_table import SECTIONS, TABLE
+from pivori.cli.command_table import ARCHIVE, TABLE
 from pivori.cli.main import Surroundings, run
 from pivori.clock import SystemClock
 from pivori.settings import Environment
@@ -62,6 +62,29 @@ def test_a_command_that_needs_no_repository_loads_none() -> None:
     assert not {"pivori.app", "cryptography", "msgspec"} & imported("completion", "bash")
 
 
+def test_a_subcommand_loads_no_other() -> None:
+    modules = imported("archive", "list", "--help")
+    assert {name for name in modules if name.startswith("pivori.cli.commands.archive_")} == {
+        "pivori.cli.commands.archive_list"
+    }
+    assert not {name for name in imported("archive", "--help") if name.startswith("pivori.cli.commands.archive_")}
+
+
+def test_help_lists_every_subcommand(here: Here) -> None:
+    text = " ".join(here("archive", "--help").out.split())
+    for name, entry in ARCHIVE.items():
+        assert f" {name} {entry.summary} " in text
+        explained = " ".join(here("archive", name, "--help").out.split())
+        assert f" {entry.summary} " in explained
+        assert explained.startswith(f"Usage: pivori archive {name} ")
+
+
+def test_a_misspelled_subcommand_is_answered_with_its_like(here: Here) -> None:
+    said = here("archive", "creat", expect=2).err
+    assert "There is no command `creat`. Did you mean `create`?" in said
+    assert "pivori archive --help" in said
+
+
 def test_help_lists_every_command_in_its_section(pivori: Pivori) -> None:
     text = pivori("--help").stdout
     assert pivori().stdout == text
@@ -70,10 +93,10 @@ def test_help_lists_every_command_in_its_section(pivori: Pivori) -> None:
         if not entry.section:  # for a script alone
             assert f"\n  {name} " not in text
             continue
-        assert entry.section in SECTIONS
         assert f"\n  {name} " in text
         assert entry.summary in " ".join(text.split())
-    positions = [text.index(f"\n{section}:") for section in SECTIONS]
+    sections = dict.fromkeys(entry.section for entry in TABLE.values() if entry.section)
+    positions = [text.index(f"\n{section}:") for section in sections]
     assert positions == sorted(positions)
     assert "pivori backup ~/project" in text
 
@@ -176,6 +199,9 @@ def test_completion_of_commands_and_options(pivori: Pivori) -> None:
     assert set(completed(pivori, "pivori ")) == set(TABLE)
     assert "--password-file" in completed(pivori, "pivori init --pass")
     assert completed(pivori, "pivori completion z") == ["zsh"]
+    assert completed(pivori, "pivori archive im") == ["import"]
+    assert set(completed(pivori, "pivori archive ")) == set(ARCHIVE)
+    assert "--strategy" in completed(pivori, "pivori archive create --str")
 
 
 @pytest.mark.parametrize(

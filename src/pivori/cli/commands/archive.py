@@ -1,32 +1,15 @@
 """``pivori archive``: portable files that open without this program; each subcommand has its module."""
 
-from pivori.cli.commands import (
-    archive_create,
-    archive_export,
-    archive_import,
-    archive_list,
-    archive_prune,
-    archive_restore,
-    archive_show,
-    archive_verify,
-)
-from pivori.cli.options import repository_group
+from pivori.cli.command_table import ARCHIVE
+from pivori.cli.group import LazyGroup
+from pivori.cli.options import global_options
 from pivori.translation import _
 
-command = repository_group(
+command = LazyGroup(
+    table=ARCHIVE,
     help=_(
         "Make, check and restore portable archives.\n\n"
         "An archive is a zip, 7z or tar.zst file that ordinary tools open; its manifest keeps what these cannot."
-    )
+    ),
+    global_options=global_options(),
 )
-for _module in (
-    archive_create,
-    archive_list,
-    archive_show,
-    archive_verify,
-    archive_restore,
-    archive_import,
-    archive_export,
-    archive_prune,
-):
-    command.add_command(_module.command)

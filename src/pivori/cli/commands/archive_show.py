@@ -22,7 +22,10 @@ _LETTERS = {EntryKind.FILE: "-", EntryKind.DIRECTORY: "d", EntryKind.SYMLINK: "l
 
 @repository_command(
     name="show",
-    help=_("Show what an archive is and what it holds: where it comes from, its base, what was left out and why."),
+    help=_(
+        "Show what an archive is and what it holds.\n\n"
+        "That is where it comes from, what it is relative to, and what was left out and why."
+    ),
     examples=[
         ("pivori archive show /backups/pivori-smart-20251108-030000.zip", _("what it is, and what was left out")),
         ("pivori archive show --files backup.zip | less", _("every file in it")),

@@ -4,7 +4,6 @@ import click
 from click.shell_completion import get_completion_class
 
 from pivori.cli.failures import UsageError
-from pivori.cli.group import Program
 from pivori.cli.options import repository_command
 from pivori.cli.session import Session
 from pivori.settings.load import COMPLETION_VARIABLE, PROGRAM
@@ -27,7 +26,7 @@ def command(session: Session, shell: str) -> None:
     source = get_completion_class(shell)
     if source is None:
         raise UsageError(reason=shell, command=f"{PROGRAM} completion")
-    script = source(Program(name=PROGRAM), {}, PROGRAM, COMPLETION_VARIABLE).source()
+    script = source(click.get_current_context().find_root().command, {}, PROGRAM, COMPLETION_VARIABLE).source()
     if session.output.json:
         session.output.record({"message_type": "completion", "shell": shell, "script": script})
     else:
