@@ -3,8 +3,6 @@
 Every part can be replaced by keyword, which is how tests run a command on a storage in memory, at any time they like.
 """
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from pivori.host import (
     available_processors,
     booted_ns,
     collect_rarely,
+    folder_lock,
     forbid_core_dumps,
     is_alive,
 )
@@ -244,7 +243,7 @@ class App:
             if settings.password.kind is PasswordFrom.KEY_FILE and not settings.key_file.exists():
                 raise KeyFileMissing(repository=self.storage().location, path=settings.key_file)
             return None
-        with _alone(settings.key_file.parent):
+        with folder_lock(settings.key_file.parent):
             return None if self._is_there() else self.create_repository()
 
     def _is_there(self) -> bool:
@@ -294,15 +293,3 @@ class App:
                 hold.release()
         finally:
             hold.release()
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Hold an advisory lock on a folder of this machine; the system gives it back when the process ends."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

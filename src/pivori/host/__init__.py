@@ -8,6 +8,7 @@ from pivori.host.capture import Captured, capture_output, run_command_line, run_
 from pivori.host.copying import copy_range
 from pivori.host.directories import UnsafePath
 from pivori.host.extended_attributes import read_attributes, write_attributes
+from pivori.host.folder_lock import folder_lock
 from pivori.host.memory import collect_rarely, forbid_core_dumps, keep_large_buffers
 from pivori.host.owners import group_name, user_name
 from pivori.host.problem import Problem
@@ -45,6 +46,7 @@ __all__ = [
     "collect_rarely",
     "copy_range",
     "find_entries",
+    "folder_lock",
     "forbid_core_dumps",
     "group_name",
     "is_alive",

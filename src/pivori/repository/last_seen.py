@@ -6,16 +6,16 @@ object that this program stores is added, every one that it removes is struck of
 adds what others stored. A record that is lost costs no more than the knowledge.
 """
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from pivori.host import folder_lock
 from pivori.translation import N_, Phrase
 
 _LARGEST_RECORD: Final = 64 << 20
@@ -124,7 +124,7 @@ class LastSeen:
             return
         unfinished = self._file.with_suffix(f".{os.getpid()}.tmp")
         try:
-            with _alone(self._file.parent):
+            with folder_lock(self._file.parent):
                 record = self.read() or Record()
                 change(record)
                 unfinished.write_bytes(msgspec.json.encode(record))
@@ -132,15 +132,3 @@ class LastSeen:
         except OSError:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold an advisory lock on a folder, which is made when it is not there."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,7 @@ NAMES = {
     "Captured",
     "available_processors",
     "find_entries",
+    "folder_lock",
     "CommandNotStarted",
     "PasswordCommandFailed",
     "Problem",
