@@ -111,6 +111,12 @@ class PivoriGroup(click.Group):
         _write_options(self, ctx, formatter, self.global_options)
 
 
+def load_command(entry: Entry) -> click.Command:
+    """Import the module of a command."""
+    command: click.Command = import_module(f"pivori.cli.commands.{entry.module}").command
+    return command
+
+
 class LazyGroup(PivoriGroup):
     """A group whose commands are named by a table, and imported one at a time."""
 
@@ -123,11 +129,11 @@ class LazyGroup(PivoriGroup):
         return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the module of a command."""
+        """The command, imported now."""
         entry = self.table.get(cmd_name)
         if entry is None:
             return None
-        command: click.Command = import_module(f"pivori.cli.commands.{entry.module}").command
+        command = load_command(entry)
         command.name = cmd_name
         return command
 

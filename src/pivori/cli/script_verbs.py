@@ -1,16 +1,20 @@
 """The commands of ``backup-scripts-expert.sh``, each as a command line of this program.
 
-This is all there is to them: what they do, ``pivori archive`` does. Options behind the arguments of a command are
+This is all there is to them: what they do, ``pivori archive`` does. Options around the arguments of a command are
 handed on to it.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import click
+
+from pivori.cli.command_table import ARCHIVE
 from pivori.cli.failures import UsageError
+from pivori.cli.group import load_command
 from pivori.cli.session import Session
 from pivori.engine.strategies import StrategyName
 from pivori.settings.archives import archive_directory, project_directory
@@ -47,10 +51,12 @@ def places_of(session: Session, project: str | None = None, archives: str | None
 class Verb:
     """A command: its arguments (``wanted`` of them have to be there), what it does, and the command line it becomes.
 
-    ``line`` is called with the places, the arguments and the options behind them.
+    ``becomes`` names the command below ``pivori archive`` whose options it takes. ``line`` is called with the places,
+    the arguments and the options around them.
     """
 
     name: str
+    becomes: str
     synopsis: str = ""
     meaning: str
     wanted: int = 0
@@ -62,14 +68,48 @@ class Verb:
         """Name and arguments, in the user's language."""
         return f"{self.name} {_(self.synopsis)}" if self.synopsis else self.name
 
+    def positions(self, given: Sequence[str]) -> list[int]:
+        """Where its arguments stand: an option may be in front, and the value of an option is no argument."""
+        return _operands(given, load_command(ARCHIVE[self.becomes]))[: self.taken]
+
     def command_line(self, places: Places, given: Sequence[str]) -> list[str]:
         """The arguments for this program. Raises UsageError."""
-        positions = [number for number, text in enumerate(given) if not text.startswith("-")][: self.taken]
+        positions = self.positions(given)
         if len(positions) < self.wanted:
             reason = _("It is used as: {usage}").format(usage=self.usage)
             raise UsageError(reason=reason, command=SCRIPT)
         options = [text for number, text in enumerate(given) if number not in positions]
         return self.line(places, [given[number] for number in positions], options)
+
+
+def _operands(given: Sequence[str], command: click.Command) -> list[int]:
+    """The positions of what is neither an option of a command nor the value of one."""
+    with_value = {
+        name
+        for option in command.params
+        if isinstance(option, click.Option) and not (option.is_flag or option.count)
+        for name in option.opts
+    }
+    found = []
+    is_value = is_over = False
+    for number, text in enumerate(given):
+        if is_value:
+            is_value = False
+        elif is_over or text == "-" or not text.startswith("-"):
+            found.append(number)
+        elif text == "--":
+            is_over = True
+        else:
+            is_value = _wants_next(text, with_value)
+    return found
+
+
+def _wants_next(text: str, with_value: Collection[str]) -> bool:
+    """Whether the value of an option is the next word, and not behind ``=`` or the letter."""
+    if text.startswith("--"):
+        return text in with_value
+    first = next((number for number, letter in enumerate(text) if number and f"-{letter}" in with_value), None)
+    return first == len(text) - 1
 
 
 def create_line(strategy: str, places: Places, options: Sequence[str] = ()) -> list[str]:
@@ -114,6 +154,10 @@ def component_pattern(component: str, project: Path) -> str:
     return "/" + (f"{escaped[:-1]}\\ " if escaped.endswith(" ") else escaped)
 
 
+def _restore_line(places: Places, arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+    return restore_line(arguments[0], places, options)
+
+
 def _partial_line(places: Places, arguments: Sequence[str], options: Sequence[str]) -> list[str]:
     file, component = arguments
     return restore_line(file, places, ["--include", component_pattern(component, places.project), *options])
@@ -126,6 +170,7 @@ def _clean_line(places: Places, arguments: Sequence[str], options: Sequence[str]
 def _backup(strategy: StrategyName, meaning: str) -> Verb:
     return Verb(
         name=f"backup_{strategy.value}",
+        becomes="create",
         meaning=meaning,
         line=lambda places, _arguments, options: create_line(strategy.value, places, options),
     )
@@ -140,14 +185,16 @@ VERBS: Final = {
         _backup(StrategyName.DIFFERENTIAL, N_("Save what changed since the last complete one.")),
         Verb(
             name="restore_complete",
+            becomes="restore",
             synopsis=N_("FILE"),
             meaning=N_("Restore everything; what is there now is moved aside."),
             wanted=1,
             taken=1,
-            line=lambda places, arguments, options: restore_line(arguments[0], places, options),
+            line=_restore_line,
         ),
         Verb(
             name="restore_partial",
+            becomes="restore",
             synopsis=N_("FILE COMPONENT"),
             meaning=N_("Restore one directory or file, such as services/auth."),
             wanted=2,
@@ -156,14 +203,16 @@ VERBS: Final = {
         ),
         Verb(
             name=PIT,
+            becomes="restore",
             synopsis=N_("YYYYMMDD[-HHMMSS]"),
             meaning=N_("Restore from the newest archive of that day or before."),
             wanted=1,
             taken=1,
-            line=lambda places, arguments, options: restore_line(arguments[0], places, options),
+            line=_restore_line,
         ),
         Verb(
             name="verify_backup",
+            becomes="verify",
             synopsis=N_("[FILE]"),
             meaning=N_("Check an archive; without FILE the newest."),
             taken=1,
@@ -171,6 +220,7 @@ VERBS: Final = {
         ),
         Verb(
             name="cleanup_old_backups",
+            becomes="prune",
             synopsis=N_("[DAYS]"),
             meaning=N_("Remove archives older than DAYS (30); the last good ones stay."),
             taken=1,

@@ -8,6 +8,7 @@ from pivori.cli.commands.script import BadPointInTime, parse_moment
 from pivori.cli.failures import UsageError
 from pivori.cli.script_verbs import VERBS, Places, component_pattern
 from pivori.engine.selection import Selection
+from tests.unit.cli.conftest import Here
 
 PLACES = Places(project=Path("/srv/app"), archives=Path("/srv/archives"))
 
@@ -20,6 +21,43 @@ def test_options_stand_before_or_behind_the_arguments() -> None:
     assert line("restore_partial", "--yes", "a.zip", "web", "--base", "b.zip")[-6:] == [
         "--include", "/web", "--yes", "--base", "b.zip", "a.zip",
     ]  # fmt: skip
+
+
+def test_the_value_of_an_option_is_no_argument() -> None:
+    assert line("cleanup_old_backups", "--keep-last", "3", "--dry-run")[-5:] == [
+        "--older-than", "30d", "--keep-last", "3", "--dry-run",
+    ]  # fmt: skip
+    assert line("cleanup_old_backups", "--keep-last", "3", "9")[-4:] == ["--older-than", "9d", "--keep-last", "3"]
+    assert line("verify_backup", "--require", "web")[-2:] == ["--require", "web"]
+    assert line("verify_backup", "-r", "place", "a.zip")[-3:] == ["-r", "place", "a.zip"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--before", "stop"],
+        ["--before=stop"],
+        ["-i", "web"],
+        ["-iweb"],
+        ["-ni", "web"],
+        ["-n"],
+        ["--yes"],
+        ["--before", "--after"],
+        ["--"],
+    ],
+)
+def test_options_and_arguments_are_not_mixed_up(options: list[str]) -> None:
+    for verb in ("restore_complete", "restore_pit"):
+        assert line(verb, *options, "a.zip")[-len(options) - 1 :] == [*options, "a.zip"]
+
+
+def test_behind_two_hyphens_everything_is_an_argument() -> None:
+    assert line("restore_complete", "--", "-n.zip")[-2:] == ["--", "./-n.zip"]
+
+
+def test_an_option_alone_does_not_stand_for_the_file() -> None:
+    with pytest.raises(UsageError):
+        line("restore_complete", "--before", "stop")
 
 
 def test_thirty_days_are_usual() -> None:
@@ -71,6 +109,14 @@ def test_a_component_means_itself_and_nothing_else(component: str) -> None:
 def test_a_component_is_below_the_project(component: str) -> None:
     with pytest.raises(UsageError):
         component_pattern(component, PLACES.project)
+
+
+def test_the_moment_may_stand_behind_options(here: Here) -> None:
+    places = {"backup_directory": here.home / "archives", "log_directory": here.home / "log"}
+    (here.home / "archives").mkdir()
+    said = here("script", "restore_pit", "--before", "stop", "20251108", expect=None, **places).err
+    assert "is no day" not in said
+    assert "There is no usable archive" in said
 
 
 def test_moments() -> None:

@@ -13,7 +13,7 @@ from pivori.cli.failures import USAGE, fill
 from pivori.cli.forwarding import attempt, told
 from pivori.cli.options import repository_command
 from pivori.cli.run_log import open_log
-from pivori.cli.script_verbs import PIT, SCRIPT, VERBS, Places, places_of
+from pivori.cli.script_verbs import PIT, SCRIPT, VERBS, Places, Verb, places_of
 from pivori.cli.session import Session
 from pivori.cli.wording import show_path
 from pivori.engine.archive.point_in_time import newest_before
@@ -66,19 +66,17 @@ def command(session: Session, name: str | None, arguments: tuple[str, ...]) -> i
     log = open_log(session)
 
     def act() -> int:
-        found = _moment_found(session, places, arguments) if name == PIT else arguments
+        found = _moment_found(session, places, verb, arguments) if name == PIT else arguments
         return attempt(context, verb.command_line(places, found))
 
     return log.record(name, session.output, lambda: told(session.runtime, act))
 
 
-def _moment_found(session: Session, places: Places, arguments: tuple[str, ...]) -> list[str]:
+def _moment_found(session: Session, places: Places, verb: Verb, arguments: tuple[str, ...]) -> list[str]:
     """The arguments of a restore to a point in time, the moment replaced by the archive. Raises BadPointInTime."""
     found = list(arguments)
-    for number, text in enumerate(found):
-        if not text.startswith("-"):
-            found[number] = _archive_of(session, places, text)
-            break
+    for number in verb.positions(found):
+        found[number] = _archive_of(session, places, found[number])
     return found
 
 
