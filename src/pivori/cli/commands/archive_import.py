@@ -1,7 +1,7 @@
 """``pivori archive import``: archives become snapshots in the repository.
 
 With ``--json``: ``status`` lines; one ``imported`` object for each archive (``archive``, ``snapshot_id``, ``new``,
-``time``, ``files``, ``bytes``, ``data_added``), then one ``summary``.
+``files``, ``bytes``, ``data_added``), then one ``summary``.
 """
 
 import os
@@ -73,11 +73,16 @@ def command(
     with app.open_repository(Access.APPEND) as (repository, lock):
         snapshots = repository.snapshots(on_damage=warn_of_damage(output))
         check = (lambda: None) if lock is None else lock.check
-        importer = Importer(repository, request, session.progress().update, check)
+        importer = Importer(repository, request, lambda _event: None, check)
         for each in paths:
             started = session.clock.monotonic()
             try:
-                with open_tree(each, base=absolute(base) if base else None, keys=keys.keys()) as tree:
+                with (
+                    open_tree(each, base=absolute(base) if base else None, keys=keys.keys()) as tree,
+                    session.progress() as progress,
+                ):
+                    # Each archive is counted from its start, so each has its own display.
+                    importer.emit = progress
                     outcome = importer.add(tree, snapshots, session.clock.now_ns)
                     strategy = tree.archive.strategy
             except PivoriError as error:
