@@ -69,3 +69,20 @@ def test_a_stream_has_no_files_to_count(here: Here) -> None:
     shown = here("backup", "--stdin-from-command", "zeros", "--", *command, terminal=True).err
     assert "MiB · " in shown
     assert not re.search("[0-9] files?", shown), shown
+
+
+def cursor(shown: str) -> list[str]:
+    """What becomes of the cursor: a bar hides it, and shows it again when it is closed."""
+    return re.findall(r"\x1b\[\?25([lh])", shown)
+
+
+def test_a_display_is_closed_before_the_next_one(here: Here, source: Path) -> None:
+    """A terminal is left as it was found, and no two bars are drawn at once."""
+    here("backup", source)
+    exported = cursor(here("archive", "export", "latest", "-o", "out.zip", terminal=True).err)
+    assert exported[:2] == ["l", "h"]
+    assert exported == ["l", "h"] * (len(exported) // 2)
+    assert len(exported) >= 4
+    here("archive", "create", source, "-o", "other.zip")
+    imported = cursor(here("archive", "import", "out.zip", "other.zip", terminal=True).err)
+    assert imported == ["l", "h"] * 2

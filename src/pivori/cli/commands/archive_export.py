@@ -5,6 +5,7 @@ With ``--json``: ``status`` lines, warnings, and the ``summary`` of ``archive cr
 
 import os
 import secrets
+from contextlib import ExitStack
 
 import click
 
@@ -77,7 +78,7 @@ def command(
     chosen = sealing.usual(ArchiveFormat.ZIP) if container is None else ArchiveFormat(container)
     sealing.check(chosen, "pivori archive export")
     prepare_directory(place)
-    with session.app.open_repository(Access.READ) as (repository, _lock), session.progress() as progress:
+    with session.app.open_repository(Access.READ) as (repository, _lock), ExitStack() as stack:
         loaded, subtree = resolve(repository, snapshot, filters, on_damage=warn_of_damage(session.output))
         export = ExportRequest(
             loaded=loaded,
@@ -85,21 +86,22 @@ def command(
             strategy=_strategy(loaded),
             workers=session.app.processors,
         )
-        with exported(repository, export, place, progress) as plan:
-            made = session.clock.now().fromtimestamp(parse_time(loaded.snapshot.time) / 1e9).astimezone()
-            request = CreateRequest(
-                plan=plan,
-                id=secrets.token_hex(16),
-                created=made,
-                host=loaded.snapshot.hostname or os.uname().nodename,
-                program=f"pivori {__version__}",
-                format=chosen,
-                effort=Effort.SMALLEST if smallest else Effort.NORMAL,
-                keys=keys.keys(),
-                workers=workers(),
-            )
-            request = sealing.applied(request, keys)
-            return write_and_tell(session, request, file or free_name(place, request), started)
+        with session.progress() as progress:
+            plan = stack.enter_context(exported(repository, export, place, progress))
+        made = session.clock.now().fromtimestamp(parse_time(loaded.snapshot.time) / 1e9).astimezone()
+        request = CreateRequest(
+            plan=plan,
+            id=secrets.token_hex(16),
+            created=made,
+            host=loaded.snapshot.hostname or os.uname().nodename,
+            program=f"pivori {__version__}",
+            format=chosen,
+            effort=Effort.SMALLEST if smallest else Effort.NORMAL,
+            keys=keys.keys(),
+            workers=workers(),
+        )
+        request = sealing.applied(request, keys)
+        return write_and_tell(session, request, file or free_name(place, request), started)
 
 
 def _strategy(loaded: LoadedSnapshot) -> str:
