@@ -226,13 +226,20 @@ class Copy:
         crew.flush()
         self._before_write()
         intake.flush()
-        for loaded in waiting:
-            self._before_write()
-            copy = msgspec.structs.replace(loaded.snapshot, parent=None, original=loaded.snapshot.original or loaded.id)
-            self._copied.append(CopiedSnapshot(source_id=loaded.id, id=self._destination.save_snapshot(copy)))
+        sources = iter(waiting)
+
+        def saved(name: str) -> None:
+            self._copied.append(CopiedSnapshot(source_id=next(sources).id, id=name))
             self._done += 1
             self._report()
+
+        self._destination.save_snapshots(map(self._copy_of, waiting), saved=saved)
         waiting.clear()
+
+    def _copy_of(self, loaded: LoadedSnapshot) -> Snapshot:
+        """The snapshot that is about to be stored in the other repository."""
+        self._before_write()
+        return msgspec.structs.replace(loaded.snapshot, parent=None, original=loaded.snapshot.original or loaded.id)
 
     def _report(self) -> None:
         done, total, size = self._done, self._total, self._bytes_read

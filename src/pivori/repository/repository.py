@@ -193,9 +193,28 @@ class Repository:
 
     def save_snapshot(self, snapshot: Snapshot) -> str:
         """Store a snapshot, when everything it needs is stored and indexed; returns its name."""
-        name = self.objects.save_unpacked(Kind.SNAPSHOT, encode_snapshot(snapshot))
-        self.last_seen.add(snapshots={name: seen_snapshot(snapshot)})
+        (name,) = self.save_snapshots([snapshot])
         return name
+
+    def save_snapshots(
+        self, snapshots: Iterable[Snapshot], *, saved: Callable[[str], None] = lambda _name: None
+    ) -> list[str]:
+        """Store snapshots one by one, each taken when the one before is stored; returns their names.
+
+        ``saved`` hears each name at once. What was stored before an error is noted as any other.
+        """
+        stored: dict[str, SeenSnapshot] = {}
+        try:
+            for snapshot in snapshots:
+                name = self.objects.save_unpacked(Kind.SNAPSHOT, encode_snapshot(snapshot))
+                stored[name] = seen_snapshot(snapshot)
+                saved(name)
+        finally:
+            # Once for all of them, as it writes the whole record; and after them: a snapshot that is noted and then not
+            # stored would be missed for ever, one that a kill keeps from being noted is learned by the next check.
+            if stored:
+                self.last_seen.add(snapshots=stored)
+        return list(stored)
 
     # Blobs
 

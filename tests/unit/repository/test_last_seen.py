@@ -1,10 +1,13 @@
 """The record of what a repository had: several commands change it at once, and none undoes what another did."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pivori.repository import Repository, Snapshot
 from pivori.repository.last_seen import LastSeen, Record, SeenKey, SeenSnapshot
+from pivori.storage import Kind, MemoryStorage, NoSpace
 
 ONE = SeenSnapshot("2025-11-08T12:00:00Z", "desk", ("/home/me",))
 KEY = SeenKey("2025-11-08T12:00:00Z", "desk", "me")
@@ -38,3 +41,47 @@ def test_an_object_that_cannot_be_read_now_keeps_its_description(last_seen: Last
     record = last_seen.read()
     assert record is not None
     assert record.snapshots == {"one": ONE}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository.create(
+        MemoryStorage(), "x", username="u", hostname="h", created="2025-11-08T12:00:00Z", cache_directory=tmp_path
+    )
+
+
+def snapshot(number: int) -> Snapshot:
+    return Snapshot(time=f"2025-11-08T12:00:{number:02d}Z", tree="aa" * 32, paths=["/srv"], hostname="desk")
+
+
+def stored(repository: Repository) -> set[str]:
+    return {item.name for item in repository.storage.list(Kind.SNAPSHOT)}
+
+
+def test_several_snapshots_are_noted_together_once_they_are_stored(repository: Repository) -> None:
+    """The record is written as a whole, so once for each of many snapshots would take their square."""
+    noted_meanwhile: list[set[str]] = []
+    heard: list[str] = []
+
+    def snapshots() -> Iterator[Snapshot]:
+        for number in range(3):
+            assert len(stored(repository)) == len(heard) == number
+            noted_meanwhile.append(noted(repository.last_seen) - {repository.key_name})
+            yield snapshot(number)
+
+    names = repository.save_snapshots(snapshots(), saved=heard.append)
+    assert names == heard
+    assert noted_meanwhile == [set()] * 3
+    assert set(names) == stored(repository) == noted(repository.last_seen) - {repository.key_name}
+
+
+def test_what_was_stored_before_an_error_is_noted_and_nothing_else(repository: Repository) -> None:
+    def snapshots() -> Iterator[Snapshot]:
+        yield snapshot(0)
+        yield snapshot(1)
+        raise NoSpace(location="", operation="write", name="")
+
+    with pytest.raises(NoSpace):
+        repository.save_snapshots(snapshots())
+    assert len(stored(repository)) == 2
+    assert noted(repository.last_seen) - {repository.key_name} == stored(repository)
