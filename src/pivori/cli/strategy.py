@@ -1,8 +1,9 @@
-"""``--strategy``, ``--base`` and ``--explain`` of ``backup``: what they mean, and how their results are told."""
+"""``--strategy``, ``--base`` and ``--explain``: what they mean to ``backup``, and how their results are told."""
 
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -66,9 +67,14 @@ def tags_of(strategy: Strategy | None, base: LoadedSnapshot | None) -> list[str]
 # --explain
 
 
-def explain(plan: SmartPlan | None, output: Output) -> None:
-    """Say what is left out and what is kept, and why; None is a strategy that leaves nothing out."""
+def explain(plan: SmartPlan | None, output: Output, *, root: bytes | None = None) -> None:
+    """Say what is left out and what is kept, and why; None is a strategy that leaves nothing out.
+
+    Paths are told as seen from ``root``, otherwise whole.
+    """
     decisions = plan.decisions if plan is not None else []
+    if root is not None:
+        decisions = [replace(decision, path=os.path.relpath(decision.path, root)) for decision in decisions]
     for decision in decisions:
         output.record(decision_record(decision))
         _show(decision, output)

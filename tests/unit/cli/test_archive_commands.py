@@ -110,3 +110,15 @@ def test_a_rehearsal_says_what_would_be_refused(here: Here, smart_archive: Path)
             new.writestr(member, content.replace(b'"npm"', b'"rm!"'))
     steps = here.json("archive", "restore", smart_archive, "-t", "new", "--rebuild", "--dry-run")
     assert {each["state"] for each in steps if each["message_type"] == "rebuild"} == {"refused"}
+
+
+def test_what_would_be_left_out_is_told_as_backup_tells_it(here: Here, source: Path) -> None:
+    given = ("-s", "smart", "--explain")
+    *decisions, sums = here.json("archive", "create", source, *given, languages=FRENCH)
+    *of_backup, sums_of_backup = here.json("backup", source, *given)
+    assert sums == sums_of_backup
+    assert {each["path"] for each in decisions if each["omitted"]} == {"secret.log", "app/__pycache__"}
+    assert decisions == [each | {"path": os.path.relpath(each["path"], source)} for each in of_backup]
+    lines = here("archive", "create", source, *given).out.splitlines()
+    assert any(line.startswith("leave out app/__pycache__ (") for line in lines)
+    assert lines[-1].startswith("To be left out: 2 (")

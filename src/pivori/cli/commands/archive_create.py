@@ -1,7 +1,7 @@
 """``pivori archive create``: a directory into a portable file.
 
 With ``--json``: ``status`` lines while it works, a warning for each file that could not be read, and one ``summary``.
-With ``--explain`` one ``decision`` object for each thing that could be left out, and a ``summary`` of them.
+With ``--explain`` instead one ``decision`` object for each thing that could be left out, and a ``summary`` of them.
 """
 
 import os
@@ -25,10 +25,11 @@ from pivori.cli.archive_options import (
 from pivori.cli.archive_sealing import Sealing, sealing_options
 from pivori.cli.archive_writing import free_name, stream_and_tell, tell_difference, write_and_tell
 from pivori.cli.exclusion_options import exclusion_options, read_exclusions
-from pivori.cli.failures import UsageError, fill
+from pivori.cli.failures import UsageError
 from pivori.cli.options import repository_command
-from pivori.cli.output import Cell, Output
+from pivori.cli.output import Output
 from pivori.cli.session import Session
+from pivori.cli.strategy import explain
 from pivori.cli.wording import show_bytes, show_duration, show_number
 from pivori.engine.archive.create import ArchivePlan, CreateRequest
 from pivori.engine.archive.differential import BaseArchive, named_base, newest_base
@@ -138,7 +139,7 @@ class _Creation:
             reason = _("--explain is about the strategy `smart`; the others decide nothing.")
             raise UsageError(reason=reason, command="pivori archive create")
         if options.explain:
-            _explain(smart, os.fsencode(self._root), self._output)
+            explain(smart, self._output, root=os.fsencode(self._root))
             return 0
         if options.streams:
             _refuse_terminal(self._output)
@@ -265,31 +266,3 @@ def _tell_plan(plan: ArchivePlan, known: Estimate | None, output: Output) -> Non
     if known is not None:
         text = _("By earlier runs, the archive takes about {size} and {duration}.")
         output.result(text.format(size=show_bytes(known.archive_bytes), duration=show_duration(known.seconds)))
-
-
-def _explain(smart: SmartPlan | None, root: bytes, output: Output) -> None:
-    """Every decision of the smart strategy."""
-    decisions = smart.decisions if smart is not None else []
-    rows: list[list[Cell]] = []
-    for decision in decisions:
-        path = os.path.relpath(decision.path, root)
-        reason = fill(decision.reason.template, decision.reason.details)
-        output.record(
-            {
-                "message_type": "decision",
-                "path": path,
-                "omitted": decision.is_omitted,
-                "rule": decision.rule,
-                "reason": reason,
-                "bytes": decision.size,
-                "files": decision.files,
-                "rebuild": [list(each) for each in decision.rebuild],
-            }
-        )
-        word = _("left out") if decision.is_omitted else _("kept")
-        rows.append([word, path, show_bytes(decision.size), reason])
-    if rows:
-        output.table(["", _("Path"), _("Size"), _("Reason")], rows, right={2})
-    size = sum(decision.size for decision in decisions if decision.is_omitted)
-    output.record({"message_type": "summary", "decisions": len(decisions), "omitted_bytes": size})
-    output.say(_("Left out, as it can be made again: {size}.").format(size=show_bytes(size)))
