@@ -43,6 +43,49 @@ def test_the_key_file_follows_a_new_password(here: Here) -> None:
     assert here.json("key", "passwd", "--new-password-file", new)[0]["key_file"] == str(key_file)
 
 
+@pytest.mark.parametrize("way", ["--password-file", "--password-file link", "--password-command", "PIVORI_PASSWORD"])
+def test_the_key_file_follows_however_the_repository_was_opened(here: Here, way: str) -> None:
+    (here.home / "source").mkdir()
+    here("backup", "source")
+    key_file = here.home / ".config/pivori/repository.key"
+    link = here.home / "link"
+    link.symlink_to(key_file)
+    new = here.home / "new"
+    new.write_text("new\n")
+    new.chmod(0o600)
+    given, environment = {
+        "--password-file": (["--password-file", key_file], {}),
+        "--password-file link": (["--password-file", link], {}),
+        "--password-command": (["--password-command", f"cat {key_file}"], {}),
+        "PIVORI_PASSWORD": ([], {"password": Secret(key_file.read_text().strip())}),
+    }[way]
+    (done,) = here.json("key", "passwd", "--new-password-file", new, *given, **environment)
+    assert done["key_file"] == str(key_file)
+    here("snapshots")
+
+
+def test_a_key_file_with_another_password_is_left_alone(here: Here) -> None:
+    """It opens the repository by another key, or the repository is not the one it was made for."""
+    (here.home / "source").mkdir()
+    here("backup", "source")
+    key_file = here.home / ".config/pivori/repository.key"
+    old = key_file.read_text()
+    new = here.home / "new"
+    new.write_text("new\n")
+    new.chmod(0o600)
+    second = here.home / "second"
+    second.write_text("second\n")
+    second.chmod(0o600)
+    here("key", "add", "--new-password-file", second)
+    (done,) = here.json("key", "passwd", "--new-password-file", new, "--password-file", second)
+    assert "key_file" not in done
+    here("init", "-r", "other", "--password-file", key_file)
+    (done,) = here.json("key", "passwd", "-r", "other", "--new-password-file", new, "--password-file", key_file)
+    assert "key_file" not in done
+    assert key_file.read_text() == old
+    here("snapshots")
+
+
 def test_a_key_file_that_cannot_be_written_locks_nobody_out(here: Here) -> None:
     (here.home / "source").mkdir()
     here("backup", "source")

@@ -20,7 +20,7 @@ from pivori.cli.snapshot_options import short_id, warn_of_damage
 from pivori.errors import PivoriError
 from pivori.repository import format_time, parse_time
 from pivori.repository.keyring import KeyDescription, add_password, change_password, keys, remove_password
-from pivori.settings import PasswordFrom, Secret
+from pivori.settings import Secret
 from pivori.settings.credentials import (
     NoNewPassword,
     NoPassword,
@@ -128,9 +128,9 @@ def remove_command(session: Session, name: str) -> None:
 @new_password_options
 def passwd_command(session: Session, new_password_file: str | None, new_password_command: str | None) -> None:
     """Add, read back, remove the old one."""
-    app, source = session.app, session.settings.password
-    key_file = source.path if source.kind is PasswordFrom.KEY_FILE else None
+    app = session.app
     with app.open_repository(Access.CHANGE, index=False) as (repository, _lock):
+        key_file = _key_file_with(app.password(), session)
         password = _new_password(session, new_password_file, new_password_command)
         fits = fits_key_file(password)
         identity = app.identity
@@ -151,6 +151,20 @@ def passwd_command(session: Session, new_password_file: str | None, new_password
     if key_file is not None and not fits:
         text = _("The key file {path} no longer opens the repository: from now on, give the new password.")
         session.output.warn(text.format(path=key_file), name="key-file-out-of-date", path=key_file)
+
+
+def _key_file_with(password: Secret, session: Session) -> Path | None:
+    """The key file of the default repository, if that is the one and this is what the file holds.
+
+    Whoever gives the password in another way, or names the file, opens the repository with the file the next time.
+    """
+    path = session.settings.key_file
+    if path is None:
+        return None
+    try:
+        return path if read_password_file(path) == password else None
+    except PivoriError:
+        return None  # it opens nothing as it is
 
 
 def _new_password(session: Session, file: str | None, program: str | None) -> Secret:
