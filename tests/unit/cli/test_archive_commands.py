@@ -122,3 +122,9 @@ def test_what_would_be_left_out_is_told_as_backup_tells_it(here: Here, source: P
     lines = here("archive", "create", source, *given).out.splitlines()
     assert any(line.startswith("leave out app/__pycache__ (") for line in lines)
     assert lines[-1].startswith("To be left out: 2 (")
+
+
+def test_one_directory_is_listed(here: Here) -> None:
+    said = here("archive", "list", "one", "-d", "two", expect=2)
+    assert "[DIRECTORY] and --directory cannot be used together" in said.err
+    assert "[RÉPERTOIRE] et --directory" in here("archive", "list", "one", "-d", "two", expect=2, languages=FRENCH).err

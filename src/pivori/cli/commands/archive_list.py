@@ -16,7 +16,8 @@ from pivori.cli.output import Cell
 from pivori.cli.session import Session
 from pivori.cli.wording import show_bytes, show_time
 from pivori.engine.archive.inventory import Listed, list_archives
-from pivori.translation import _
+from pivori.settings.resolve import ConflictingOptions
+from pivori.translation import N_, Phrase, _
 
 
 @repository_command(
@@ -32,6 +33,8 @@ from pivori.translation import _
 @click.option("-a", "--all", "everything", is_flag=True, help=_("Also archives with names of other people's choice."))
 def command(session: Session, place: str | None, directory: str | None, everything: bool) -> None:
     """List them."""
+    if place is not None and directory is not None:
+        raise ConflictingOptions(first=Phrase(N_("[DIRECTORY]")), second="--directory")
     folder = directory_of(session, place or directory)
     found = list_archives(folder, history_of(session).runs(), everything=everything)
     output = session.output
