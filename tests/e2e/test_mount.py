@@ -201,10 +201,10 @@ def test_no_folder_to_mount_on(pivori: Pivori, backed_up: Path) -> None:
     assert json.loads(result.stderr)["name"] == "no-mount-point"
 
 
-def test_without_the_optional_part(pivori: Pivori, backed_up: Path, tmp_path: Path) -> None:
+def test_without_the_package(pivori: Pivori, backed_up: Path, tmp_path: Path) -> None:
     """A package that cannot be found is answered with how to install it."""
     hide = "import sys; sys.modules['mfusepy'] = None; from pivori.__main__ import main; sys.exit(main())"
     without = Pivori(pivori.home, (pivori.command[0], "-I", "-c", hide))
     repository = ("-r", backed_up / "repository", "--password-file", backed_up / "password")
     result = without(*repository, "mount", tmp_path, expect=1)
-    assert "pip install pivori-backup[fuse]" in result.stderr
+    assert "pip install mfusepy" in result.stderr

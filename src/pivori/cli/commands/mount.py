@@ -20,7 +20,7 @@ from pivori.translation import _, ngettext
         "Browse the snapshots as a read-only folder.\n\n"
         "FOLDER then has snapshots/TIME, snapshots/latest, ids/ID, hosts/HOST/TIME and tags/TAG/TIME, for the "
         "snapshots there are at this moment. The command runs until Ctrl-C, or until the folder is unmounted with "
-        "`fusermount3 -u FOLDER`. It needs the optional part fuse (`pip install pivori-backup[fuse]`)."
+        "`fusermount3 -u FOLDER`. It needs the system's fuse3."
     ),
     examples=[
         ("pivori mount /mnt/backups", _("then look into /mnt/backups/snapshots/latest")),

@@ -36,7 +36,7 @@ class FuseMissing(PivoriError):
 
     code = "fuse-missing"
     message = N_("Mounting needs the Python package mfusepy, which is not installed.")
-    hint = N_("Install it with `pip install pivori-backup[fuse]`.")
+    hint = N_("Install it with `pip install mfusepy`.")
 
 
 class FuseLibraryMissing(PivoriError):
