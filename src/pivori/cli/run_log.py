@@ -44,14 +44,6 @@ class RunLog:
         self._add(name, _("ended with status {status} after {duration}").format(status=status, duration=duration))
         return status
 
-    def last_lines(self, count: int) -> list[str]:
-        """The end of the log. Raises OSError."""
-        if self.path is None:
-            return []
-        with self.path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-            return file.read().decode(errors="replace").splitlines()[-count:]
-
     def _add(self, name: str, text: str) -> None:
         if self.path is None:
             return
@@ -63,6 +55,13 @@ class RunLog:
                 os.write(descriptor, lines.encode("utf-8", "backslashreplace"))
             finally:
                 os.close(descriptor)
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The end of a log. Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+        return file.read().decode(errors="replace").splitlines()[-count:]
 
 
 def open_log(session: Session) -> RunLog:

@@ -141,8 +141,7 @@ def _tell(outcome: VerifyOutcome, seconds: float, output: Output) -> None:
             outcome.files,
         )
     else:
-        text = N_("{archive} is not whole.")
-        text = _(text)
+        text = _("{archive} is not whole.")
     output.result(
         text.format(
             archive=outcome.path,

@@ -30,8 +30,6 @@ from pivori.repository import LoadedSnapshot, Repository, parse_time
 from pivori.settings.load import PROGRAM
 from pivori.translation import _, ngettext
 
-_OBJECTS = ("blob", "tree", "pack")
-
 
 @repository_command(
     help=_(

@@ -6,6 +6,7 @@ and ``command``, an array of arguments.
 
 import click
 
+from pivori.cli.archive_options import directory_option
 from pivori.cli.failures import DONE
 from pivori.cli.menu.choosing import chooser_for
 from pivori.cli.menu.dialogue import Dialogue
@@ -28,12 +29,7 @@ from pivori.translation import _
     examples=[("pivori menu /srv/app", _("the menu for a project"))],
 )
 @click.argument("project", metavar=_("[PROJECT]"), required=False)
-@click.option(
-    "-d",
-    "--directory",
-    metavar=_("DIRECTORY"),
-    help=_("Where archives are [PIVORI_BACKUP_DIR, otherwise /backups]."),
-)
+@directory_option
 def command(session: Session, project: str | None, directory: str | None) -> int:
     """Show the menu, or print what it stands for."""
     places = places_of(session, project, directory)

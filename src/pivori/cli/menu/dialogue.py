@@ -12,7 +12,7 @@ from pivori.cli.failures import DONE, INTERRUPTED, wording
 from pivori.cli.forwarding import attempt, told
 from pivori.cli.menu.choosing import Chooser, Option
 from pivori.cli.menu.entries import ENTRIES, STRATEGIES, Deed
-from pivori.cli.run_log import RunLog
+from pivori.cli.run_log import RunLog, last_lines
 from pivori.cli.script_verbs import DAYS, Places, create_line, list_line, prune_line, restore_line, verify_line
 from pivori.cli.session import Session
 from pivori.cli.wording import show_bytes, show_duration, show_number
@@ -160,7 +160,7 @@ class Dialogue:
         if self._log.path is None:
             self._output.say(_("There is no log."))
             return DONE
-        for line in self._log.last_lines(_LINES_OF_LOG):
+        for line in last_lines(self._log.path, _LINES_OF_LOG):
             self._output.result(line)
         self._output.say(_("The whole log: {path}").format(path=self._log.path))
         return DONE
