@@ -8,7 +8,7 @@ from pivori.cli.failures import fill
 from pivori.cli.output import Output
 from pivori.cli.strategy import show_command
 from pivori.cli.wording import show_number, show_path
-from pivori.engine.smart import Step, StepOutcome, StepState, check_step, rebuild
+from pivori.engine.smart.rebuild import Step, StepOutcome, StepState, check_step, rebuild
 from pivori.translation import N_, Phrase, _, ngettext
 
 _WORDS = {

@@ -8,7 +8,6 @@ import os
 import pwd
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from typing import IO, NamedTuple, cast
@@ -105,6 +104,9 @@ def run_command_line(line: str, *, directory: bytes) -> tuple[int, str]:
 
     What it leaves running in the background is not waited for. Raises CommandNotStarted.
     """
+    # Imported here: no other function needs it, and it costs every start of the program some milliseconds.
+    import tempfile
+
     # Into a file: a service that was started would hold a pipe open for ever.
     with tempfile.TemporaryFile() as said:
         try:

@@ -3,7 +3,6 @@
 import contextlib
 import signal
 import sys
-from multiprocessing.connection import Connection
 from typing import Any
 
 from pivori.host.memory import collect_rarely, forbid_core_dumps, keep_large_buffers
@@ -14,6 +13,9 @@ PARENT_DECIDES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def main(descriptor: int) -> int:
     """Run what the parent sends over the socket ``descriptor``; returns the exit status."""
+    # Not for the parent, which takes the signals from this module.
+    from multiprocessing.connection import Connection
+
     # These reach the whole group of processes (Ctrl-C, a closed terminal) or the whole service (systemd stops with
     # SIGTERM): it is the parent that decides what happens then. It started this process with them blocked.
     for number in PARENT_DECIDES:

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from pivori.errors import PivoriError
@@ -39,6 +38,9 @@ class Worker:
     """One worker process and the connection to it."""
 
     def __init__(self, serve: Serve, arguments: tuple[Any, ...]) -> None:
+        # Imported here: a small job starts no workers, and starts itself some milliseconds sooner without it.
+        from multiprocessing.connection import Connection
+
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
@@ -131,6 +133,8 @@ class WorkerPool:
 
     def ready(self, timeout: float | None) -> Iterator[Worker]:
         """The workers that have a message; waits at most ``timeout`` seconds (None: until there is one)."""
+        from multiprocessing.connection import wait
+
         found = wait([worker.connection for worker in self.workers], timeout)
         return (worker for worker in self.workers if worker.connection in found)
 

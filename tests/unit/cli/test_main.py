@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,14 +30,14 @@ HEAVY = (
 )
 
 
-def imported(*arguments: str) -> set[str]:
+def imported(*arguments: str, variables: Mapping[str, str] = os.environ) -> set[str]:
     """The modules loaded by a run of the program."""
     code = (
         "import sys; from pivori.__main__ import main; sys.argv[1:] = " + repr(list(arguments)) + "\n"
         "status = main(); print(status, *sorted(sys.modules), file=sys.stderr)"
     )
     # Without the measuring of coverage, which loads modules of its own.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    environment = {name: value for name, value in variables.items() if not name.startswith("COV")}
     result = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, env=environment
     )
@@ -295,3 +296,21 @@ def test_every_command_is_there_and_explains_itself(
     text = capsys.readouterr().out
     assert f"pivori {name}" in text
     assert "--password-file" in text
+
+
+def test_a_backup_with_nothing_changed_loads_no_more_than_it_needs(pivori: Pivori) -> None:
+    """Its start is most of what it takes."""
+    (pivori.home / "file").write_text("x")
+    arguments = ("backup", "-q", str(pivori.home / "file"))
+    pivori(*arguments)
+    modules = imported(*arguments, variables=pivori.environment)
+    assert "pivori.engine.backup" in modules
+    assert not modules & {
+        "multiprocessing.connection",
+        "pivori.archives.tar_format",
+        "pivori.engine.document_reading",
+        "pivori.engine.export",
+        "pivori.engine.restore",
+        "pivori.engine.smart.rebuild",
+        "tempfile",
+    }

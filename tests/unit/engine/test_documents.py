@@ -11,7 +11,8 @@ import pytest
 
 from pivori.clock import SystemClock
 from pivori.engine.backup import Backup, BackupOutcome, BackupRequest, DocumentsClash
-from pivori.engine.documents import has_documents, is_document, read_document
+from pivori.engine.document_reading import read_document
+from pivori.engine.documents import has_documents, is_document
 from pivori.engine.restore.items import PathNotInSnapshot, find_subtree
 from pivori.host import ProcessIdentity
 from pivori.repository import LoadedSnapshot, Node, Repository, format_time, raw_name, unix_mode

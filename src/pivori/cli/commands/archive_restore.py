@@ -30,7 +30,7 @@ from pivori.engine.archive.restore_files import RestoreOutcome
 from pivori.engine.archive.restore_plan import Action, NoRootKnown, RestorePlan, RestoreRequest, plan_restore
 from pivori.engine.archive.tree import ArchiveTree, open_tree
 from pivori.engine.selection import Selection
-from pivori.engine.smart import StepOutcome, StepState, documents_of, rebuild_steps
+from pivori.engine.smart.rebuild import StepOutcome, StepState, documents_of, rebuild_steps
 from pivori.events import Event, FileNotRestored, MetadataNotRestored
 from pivori.translation import N_, _, ngettext
 

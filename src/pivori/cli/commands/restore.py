@@ -25,7 +25,8 @@ from pivori.cli.rebuild import hint_at_rebuilding, run_rebuilding, show_rebuildi
 from pivori.cli.session import Session
 from pivori.cli.snapshot_options import SnapshotFilters, resolve, snapshot_filters, warn_of_damage
 from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
-from pivori.engine.documents import DOCUMENT_FOLDER, has_documents, read_document
+from pivori.engine.document_reading import read_document
+from pivori.engine.documents import DOCUMENT_FOLDER, has_documents
 from pivori.engine.naming import OnDamage
 from pivori.engine.patterns import read_pattern_file
 from pivori.engine.restore import (
@@ -38,7 +39,8 @@ from pivori.engine.restore import (
     with_expectation,
 )
 from pivori.engine.selection import Selection
-from pivori.engine.smart import Step, documents_of, read_omissions, rebuild_steps
+from pivori.engine.smart import read_omissions
+from pivori.engine.smart.rebuild import Step, documents_of, rebuild_steps
 from pivori.errors import PivoriError
 from pivori.events import Event, FileNotRestored, MetadataNotRestored
 from pivori.repository import LoadedSnapshot, Repository

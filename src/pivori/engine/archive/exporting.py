@@ -17,11 +17,13 @@ from pivori.archives.workspace import workspace
 from pivori.engine.archive.create import ArchivePlan
 from pivori.engine.archive.listing import Listing, list_tree
 from pivori.engine.archive.restore import remove_tree
-from pivori.engine.documents import has_documents, read_document
+from pivori.engine.document_reading import read_document
+from pivori.engine.documents import has_documents
 from pivori.engine.listing import walk
 from pivori.engine.restore import Restore, RestoreRequest
 from pivori.engine.restore.items import find_subtree, metadata_of
-from pivori.engine.smart import documents_of, read_omissions, rebuild_steps
+from pivori.engine.smart import read_omissions
+from pivori.engine.smart.rebuild import documents_of, rebuild_steps
 from pivori.entries import Entry
 from pivori.errors import PivoriError
 from pivori.events import Event, FileNotRestored

@@ -7,8 +7,7 @@ Messages from the parent: ``("files", tasks)``, ``("segment", task)``, ``("known
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pivori.engine.backup.reading import (
     BatchResult,
@@ -21,6 +20,10 @@ from pivori.engine.backup.reading import (
 from pivori.host.workers import Worker, WorkerPool
 from pivori.repository import BlobWriter, Intake, WriterSettings
 from pivori.storage import Storage
+
+if TYPE_CHECKING:
+    # A backup without workers never loads it; see pivori.host.workers.
+    from multiprocessing.connection import Connection
 
 Task = list[FileTask] | SegmentTask
 Result = BatchResult | SegmentResult

@@ -2,33 +2,18 @@
 
 ``plan`` goes through the sources; ``rules`` are the names it looks for, and one module per kind of evidence decides
 (``git_evidence``, ``packages``, ``environments``, ``builds``, ``leftovers``). ``manifest`` records what was left out;
-``rebuild`` makes it again after a restore, with commands that fit ``forms`` and no others.
+``rebuild`` makes it again after a restore, with commands that fit ``forms`` and no others; it is entered directly, as
+no backup needs it.
 """
 
 from pivori.engine.smart.manifest import read_omissions, snapshot_documents
 from pivori.engine.smart.plan import Decision, SmartExclusion, SmartPlan, plan_smart
-from pivori.engine.smart.rebuild import (
-    Step,
-    StepOutcome,
-    StepState,
-    check_step,
-    documents_of,
-    rebuild,
-    rebuild_steps,
-)
 
 __all__ = [
     "Decision",
     "SmartExclusion",
     "SmartPlan",
-    "Step",
-    "StepOutcome",
-    "StepState",
-    "check_step",
-    "documents_of",
     "plan_smart",
     "read_omissions",
-    "rebuild",
-    "rebuild_steps",
     "snapshot_documents",
 ]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pivori.archives.manifest import Omission
-from pivori.engine.smart import StepState, plan_smart, rebuild, rebuild_steps
+from pivori.engine.smart import plan_smart
+from pivori.engine.smart.rebuild import StepState, rebuild, rebuild_steps
 from tests.unit.engine.smart.conftest import IDENTITY, Project
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pivori.archives.manifest import Omission
-from pivori.engine.smart import Step, StepState, check_step, documents_of, plan_smart, rebuild, rebuild_steps
+from pivori.engine.smart import plan_smart
+from pivori.engine.smart.rebuild import Step, StepState, check_step, documents_of, rebuild, rebuild_steps
 from tests.unit.engine.smart.conftest import Project
 
 DOCUMENT = ".pivori/bundles/0123456789abcdef.bundle"
