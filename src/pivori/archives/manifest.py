@@ -103,7 +103,7 @@ class _Document(msgspec.Struct, kw_only=True, omit_defaults=True):
     root: str
     strategy: str
     base: Base | None = None
-    entries: list[Record] = []
+    entries: list[msgspec.Raw] = []
     deleted: list[str] = []
     deleted_raw: list[bytes] = []
     omitted: list[Omission] = []
@@ -139,26 +139,32 @@ class Manifest:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """The manifest as JSON."""
+    """The manifest as JSON. The entries, of which there may be millions, are encoded one by one."""
     names = manifest.names or {}
     deleted_text, deleted_raw = _texts(manifest.deleted)
-    return msgspec.json.encode(
-        _Document(
-            format=FORMAT,
-            id=manifest.id,
-            program=manifest.program,
-            created=manifest.created,
-            host=manifest.host,
-            root=manifest.root,
-            strategy=manifest.strategy,
-            base=manifest.base,
-            entries=[_record(entry, names) for entry in manifest.entries],
-            deleted=deleted_text,
-            deleted_raw=deleted_raw,
-            omitted=list(manifest.omitted),
-            not_captured=list(manifest.not_captured),
-        )
+    document = _Document(
+        format=FORMAT,
+        id=manifest.id,
+        program=manifest.program,
+        created=manifest.created,
+        host=manifest.host,
+        root=manifest.root,
+        strategy=manifest.strategy,
+        base=manifest.base,
+        deleted=deleted_text,
+        deleted_raw=deleted_raw,
+        omitted=list(manifest.omitted),
+        not_captured=list(manifest.not_captured),
     )
+    encoder = msgspec.json.Encoder()
+    content = bytearray(encoder.encode(document))
+    content[-1:] = b',"entries":['
+    for number, entry in enumerate(manifest.entries):
+        if number:
+            content += b","
+        encoder.encode_into(_record(entry, names), content, -1)
+    content += b"]}"
+    return bytes(content)
 
 
 def decode(content: bytes, *, archive: str) -> Manifest:
@@ -172,12 +178,9 @@ def decode(content: bytes, *, archive: str) -> Manifest:
             raise ManifestDamaged(
                 archive=archive, reason=Phrase(N_("its format {number} is not known here"), number=document.format)
             )
-        entries = [_entry(record) for record in document.entries]
+        entries, names = _entries(document.entries)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise ManifestDamaged(archive=archive, reason=str(error)) from None
-    names = {
-        entry.path: record.name.encode() for entry, record in zip(entries, document.entries, strict=True) if record.name
-    }
     return Manifest(
         id=document.id,
         program=document.program,
@@ -192,6 +195,21 @@ def decode(content: bytes, *, archive: str) -> Manifest:
         not_captured=document.not_captured,
         names=names or None,
     )
+
+
+def _entries(records: Iterable[msgspec.Raw]) -> tuple[list[Entry], dict[bytes, bytes]]:
+    """The entries and the member names that are not the paths themselves. Raises MsgspecError, UnicodeError."""
+    decoder = msgspec.json.Decoder(Record)
+    entries: list[Entry] = []
+    names: dict[bytes, bytes] = {}
+    owners: dict[str, str] = {}
+    for raw in records:
+        record = decoder.decode(raw)
+        entry = _entry(record, owners)
+        entries.append(entry)
+        if record.name:
+            names[entry.path] = record.name.encode()
+    return entries, names
 
 
 def as_text(raw: bytes) -> tuple[str, bytes]:
@@ -245,7 +263,8 @@ def _record(entry: Entry, names: dict[bytes, bytes]) -> Record:
     )
 
 
-def _entry(record: Record) -> Entry:
+def _entry(record: Record, owners: dict[str, str]) -> Entry:
+    """The entry of a record; the few names in ``owners`` are shared by all."""
     return Entry(
         path=record.path_raw or record.path.encode(),
         kind=record.type,
@@ -253,8 +272,8 @@ def _entry(record: Record) -> Entry:
         mtime_ns=record.mtime_ns,
         uid=record.uid,
         gid=record.gid,
-        user=record.user,
-        group=record.group,
+        user=owners.setdefault(record.user, record.user),
+        group=owners.setdefault(record.group, record.group),
         size=record.size,
         target=record.target_raw or record.target.encode(),
         sha256=record.sha256,
