@@ -23,9 +23,11 @@ from pivori.engine.archive.content import check_content
 from pivori.engine.archive.listing import Listing
 from pivori.engine.archive.opening import Keys, open_archive
 from pivori.engine.archive.placing import DiskFull, NewArchive
+from pivori.engine.archive.verify import content_totals
 from pivori.entries import Entry, EntryKind
 from pivori.errors import PivoriError
 from pivori.events import Event, FileChanged, FileNotRead, FileVanished, Progress
+from pivori.host.workers import WorkerDied
 from pivori.translation import N_
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -270,20 +272,23 @@ def _with_sound_links(entries: Sequence[Entry]) -> tuple[list[Entry], list[NotCa
 
 
 def _test(request: CreateRequest, path: Path, emit: Callable[[Event], None]) -> bool:
-    """Read the archive back and compare it with its manifest. Raises TestFailed."""
-    plan = request.plan
-
-    def progress(files: int, size: int, current: bytes) -> None:
-        now = Progress(
-            files_done=files, files_total=plan.files, bytes_done=size, bytes_total=plan.bytes, current=current
-        )
-        emit(Testing(progress=now))
-
+    """Read the archive back and compare it with its manifest. Raises TestFailed, WorkerDied."""
     try:
         with open_archive(path, request.keys) as opened:
+            total, total_bytes = content_totals(opened)
+
+            def progress(files: int, size: int, current: bytes) -> None:
+                now = Progress(
+                    files_done=files, files_total=total, bytes_done=size, bytes_total=total_bytes, current=current
+                )
+                emit(Testing(progress=now))
+
             report = check_content(opened, workers=request.workers, progress=progress)
     except ArchiveDamaged as error:
         raise TestFailed(reason=error.details["reason"]) from None
+    except WorkerDied:
+        # Nothing is known of the archive then.
+        raise
     except PivoriError as error:
         raise TestFailed(reason=error) from None
     if not report.is_whole:

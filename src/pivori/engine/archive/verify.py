@@ -12,7 +12,7 @@ from typing import Final
 
 from pivori.archives.checksum import BackgroundDigest, ChecksumFileDamaged, ChecksumWrong, find_checksum, read_checksum
 from pivori.archives.container import ArchiveDamaged, NotAnArchive
-from pivori.archives.manifest import Base, ManifestDamaged
+from pivori.archives.manifest import MANIFEST_NAME, Base, ManifestDamaged
 from pivori.engine.archive.content import MISSING, UNREADABLE_KIND, check_content
 from pivori.engine.archive.differential import find_base, merged
 from pivori.engine.archive.opening import NO_KEYS, ArchiveUnreadable, Keys, Opened, check_archive, open_archive
@@ -100,6 +100,17 @@ def verify_archive(request: VerifyRequest, emit: Callable[[Event], None]) -> Ver
     return _Verification(request, emit).run()
 
 
+def content_totals(opened: Opened) -> tuple[int, int]:
+    """How many members the reading of all content reads, and how many bytes: what its progress ends at."""
+    # The manifest was read when the archive was opened, and a further name has no content.
+    sizes = [
+        member.size
+        for name, member in opened.members.items()
+        if member.kind is EntryKind.FILE and member.hard_link is None and name != MANIFEST_NAME
+    ]
+    return len(sizes), sum(sizes)
+
+
 class _Verification:
     """One run."""
 
@@ -174,8 +185,7 @@ class _Verification:
             self._hint(FindingKind.NOT_CAPTURED, path, Phrase(_NOT_CAPTURED, reason=missing.reason))
 
     def _check_content(self, opened: Opened) -> None:
-        total = sum(member.size for member in opened.members.values())
-        files = sum(member.kind is EntryKind.FILE for member in opened.members.values())
+        files, total = content_totals(opened)
 
         def progress(done: int, size: int, current: bytes) -> None:
             self._emit(
