@@ -94,6 +94,11 @@ class ProgressDisplay:
         if self._view is not None:
             self._view.close()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a state would be shown now: what takes time to find out can wait until then."""
+        return self._monotonic() >= self._due
+
     def update(self, event: Event) -> None:
         """Take an event from the engine; everything but Progress is left to others."""
         now = self._monotonic()

@@ -46,6 +46,19 @@ def test_programs_are_told_too(here: Here, source: Path, selection: list[str]) -
     assert states[-1]["total_files"] == (20 if selection else 22)
 
 
+def test_what_nobody_is_told_is_not_counted(here: Here, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of a part of a snapshot are counted by a walk of their own, once there is something to be shown."""
+    here("backup", source)
+    walks: list[object] = []
+    monkeypatch.setattr("pivori.engine.restore.request.items_of", lambda *words: walks.append(words) or [])
+    given = ("restore", "latest", "--target", "back", "--include", "*.txt")
+    here(*given)  # it is done before a line is due
+    here(*given, "--quiet", clock=HastyClock())
+    assert not walks
+    here(*given, "--json", clock=HastyClock())
+    assert len(walks) == 1
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [

@@ -32,17 +32,17 @@ from pivori.engine.patterns import read_pattern_file
 from pivori.engine.restore import (
     IN_THE_WAY,
     Action,
+    Expectation,
     Restore,
     RestoreOutcome,
     RestoreRequest,
     plan_restore,
-    with_expectation,
 )
 from pivori.engine.selection import Selection
 from pivori.engine.smart import read_omissions
 from pivori.engine.smart.rebuild import Step, documents_of, rebuild_steps
 from pivori.errors import PivoriError
-from pivori.events import Event, FileNotRestored, MetadataNotRestored
+from pivori.events import Event, FileNotRestored, MetadataNotRestored, Progress
 from pivori.repository import LoadedSnapshot, Repository
 from pivori.translation import N_, _, ngettext
 
@@ -147,12 +147,14 @@ def _restore(
     output = session.output
     started = session.clock.monotonic()
     where = request.target if in_place else None
-    if not output.quiet:
-        request = with_expectation(repository, request, loaded.snapshot.summary)
+    expectation = Expectation(repository, request, loaded.snapshot.summary)
     with session.progress() as progress:
 
         def emit(event: Event) -> None:
-            progress.update(event)
+            if isinstance(event, Progress):
+                if progress.is_due:
+                    progress.update(expectation.added_to(event))
+                return
             _tell_event(event, output, where)
 
         outcome = Restore(repository, request, emit=emit).run()

@@ -8,18 +8,18 @@ never will be; ``run`` ties them together.
 from pivori.engine.restore.deletion import IN_THE_WAY, DeletionRefused
 from pivori.engine.restore.items import PathNotInSnapshot
 from pivori.engine.restore.plan import Action, PlannedAction, plan_restore
-from pivori.engine.restore.request import RestoreRequest, with_expectation
+from pivori.engine.restore.request import Expectation, RestoreRequest
 from pivori.engine.restore.run import Restore, RestoreOutcome
 
 __all__ = [
     "IN_THE_WAY",
     "Action",
     "DeletionRefused",
+    "Expectation",
     "PathNotInSnapshot",
     "PlannedAction",
     "Restore",
     "RestoreOutcome",
     "RestoreRequest",
     "plan_restore",
-    "with_expectation",
 ]

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from pivori.engine.restore.items import FileItem, Item, Scope, Selection, find_subtree, single_item, walk_items
 from pivori.errors import PivoriError
+from pivori.events import Progress
 from pivori.host import TargetTree
 from pivori.repository import Repository, Summary
 from pivori.translation import N_
@@ -29,8 +31,6 @@ class RestoreRequest:
     owners_by_name: bool = False
     without: Collection[bytes] = ()
     workers: int = 1
-    expected_files: int | None = None
-    expected_bytes: int | None = None
 
 
 def items_of(
@@ -63,13 +63,32 @@ def open_target(request: RestoreRequest) -> TargetTree:
         raise TargetUnusable(path=request.target, reason=error.strerror or str(error)) from None
 
 
-def with_expectation(repository: Repository, request: RestoreRequest, summary: Summary | None) -> RestoreRequest:
-    """The request, knowing how much it comes to: as the backup counted, or, for a part of a snapshot, by a walk."""
-    if summary is not None and not request.subtree and request.selection is None:
-        files, size = summary.total_files_processed, summary.total_bytes_processed
-    else:
+class Expectation:
+    """How much a restore comes to. It is found out when it is first wanted: most are done before anybody is told."""
+
+    def __init__(self, repository: Repository, request: RestoreRequest, summary: Summary | None) -> None:
+        """``summary`` is the snapshot's."""
+        self._repository = repository
+        self._request = request
+        self._summary = summary
+
+    def added_to(self, progress: Progress) -> Progress:
+        """The same state of a restore, of how much in all; without, where that cannot be found out."""
+        files, size = self._totals
+        return replace(progress, files_total=files, bytes_total=size)
+
+    @cached_property
+    def _totals(self) -> tuple[int | None, int | None]:
+        """Files and bytes: as the backup counted them, or, for a part of a snapshot, by a walk."""
+        request, summary = self._request, self._summary
+        if summary is not None and not request.subtree and request.selection is None:
+            return summary.total_files_processed, summary.total_bytes_processed
         files = size = 0
-        for item in items_of(repository, request, lambda _path, _error: None):
-            if isinstance(item, FileItem):
-                files, size = files + 1, size + item.size
-    return replace(request, expected_files=files, expected_bytes=size)
+        try:
+            for item in items_of(self._repository, request, lambda _path, _error: None):
+                if isinstance(item, FileItem):
+                    files, size = files + 1, size + item.size
+        except PivoriError:
+            # The restore meets it too, and says what it costs.
+            return None, None
+        return files, size

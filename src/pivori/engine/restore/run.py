@@ -377,13 +377,11 @@ class Restore:
 
     def _report(self, current: bytes) -> None:
         """Say how far it has come. Ahead of the outcome are files whose content is there, but not their metadata."""
-        outcome, request = self.outcome, self._request
+        outcome = self.outcome
         self._emit(
             Progress(
                 files_done=outcome.files + self._files_ahead,
-                files_total=request.expected_files,
                 bytes_done=outcome.bytes_written + outcome.bytes_in_place + self._bytes_ahead + self._bytes_linked,
-                bytes_total=request.expected_bytes,
                 errors=outcome.failures,
                 current=current,
             )
