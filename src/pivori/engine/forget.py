@@ -1,12 +1,13 @@
 """The verb ``forget``: the snapshots of a plan are removed. What they alone needed is freed by ``prune``."""
 
 from collections.abc import Callable, Iterable
+from itertools import count
 
 from pivori.engine.forget_plan import ForgetPlan
 from pivori.engine.retention import SnapshotFacts
 from pivori.events import Event, Progress, Unit
 from pivori.repository import LoadedSnapshot, Repository
-from pivori.storage import Kind, NotFound
+from pivori.storage import Kind
 
 _PER_CHECK = 64
 
@@ -39,16 +40,18 @@ def apply_forget(
     """
     removed: list[str] = []
     doomed = sorted(plan.remove, key=lambda snapshot: (snapshot.moment.ns, snapshot.id))
-    repository.last_seen.strike(snapshot.id for snapshot in doomed)
-    for number, snapshot in enumerate(doomed):
-        if number % _PER_CHECK == 0:
+    numbers = count()
+
+    def before_each() -> None:
+        if next(numbers) % _PER_CHECK == 0:
             before_write()
-        try:
-            repository.storage.delete(Kind.SNAPSHOT, snapshot.id)
-        except NotFound:
-            continue
-        removed.append(snapshot.id)
-        emit(Progress(files_done=number + 1, files_total=len(doomed), unit=Unit.SNAPSHOTS))
+
+    def note(name: str) -> None:
+        removed.append(name)
+        emit(Progress(files_done=len(removed), files_total=len(doomed), unit=Unit.SNAPSHOTS))
+
+    names = [snapshot.id for snapshot in doomed]
+    repository.remove(Kind.SNAPSHOT, names, before_each=before_each, removed=note)
     if removed:
         repository.storage.sync()
     return removed

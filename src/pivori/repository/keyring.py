@@ -68,7 +68,7 @@ def add_password(repository: Repository, password: str, *, username: str, hostna
     except KeyDamaged:
         opened = None
     if opened != master:
-        storage.delete(Kind.KEY, name)
+        repository.remove(Kind.KEY, [name])
         raise KeyNotStored(name=name[:_SHOWN_DIGITS])
     repository.last_seen.add(keys={name: SeenKey(created, hostname, username)})
     return name
@@ -82,8 +82,7 @@ def remove_password(repository: Repository, text: str) -> str:
     name = _find(repository, text)
     if name == repository.key_name:
         raise KeyInUse(name=name[:_SHOWN_DIGITS])
-    repository.last_seen.strike([name])
-    repository.storage.delete(Kind.KEY, name)
+    repository.remove(Kind.KEY, [name])
     repository.storage.sync()
     return name
 
@@ -105,8 +104,7 @@ def change_password(
     old = repository.key_name
     name = add_password(repository, password, username=username, hostname=hostname, created=created)
     before_removal()
-    repository.last_seen.strike([old])
-    repository.storage.delete(Kind.KEY, old)
+    repository.remove(Kind.KEY, [old])
     repository.storage.sync()
     repository.key_name = name
     return name

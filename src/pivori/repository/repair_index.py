@@ -8,7 +8,6 @@ saves them.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pivori.errors import PivoriError
@@ -195,13 +194,7 @@ def all_packs(repository: Repository) -> Iterator[tuple[str, IndexedPack]]:
 def remove_objects(repository: Repository, kind: Kind, names: Iterable[str], before_write: Callable[[], None]) -> None:
     """Remove objects, which may be gone already; what was stored before is durable first, and so are the removals."""
     repository.storage.sync()
-    if kind is Kind.SNAPSHOT:
-        names = list(names)
-        repository.last_seen.strike(names)
-    for name in names:
-        before_write()
-        with suppress(NotFound):
-            repository.storage.delete(kind, name)
+    repository.remove(kind, names, before_each=before_write)
     repository.storage.sync()
 
 

@@ -216,6 +216,31 @@ class Repository:
                 self.last_seen.add(snapshots=stored)
         return list(stored)
 
+    def remove(
+        self,
+        kind: Kind,
+        names: Iterable[str],
+        *,
+        before_each: Callable[[], None] = lambda: None,
+        removed: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        """Remove objects, the first one first; ``removed`` hears of those that were not gone already.
+
+        Snapshots and keys are struck off the record. ``before_each`` is called before each is removed: the place to
+        make sure that the lock still holds. The caller calls ``storage.sync()`` when it is done.
+        """
+        doomed = list(names)
+        if kind in (Kind.SNAPSHOT, Kind.KEY):
+            # Before any of them goes: one that is struck off and stays is learned again, the reverse would be missed.
+            self.last_seen.strike(doomed)
+        for name in doomed:
+            before_each()
+            try:
+                self.storage.delete(kind, name)
+            except NotFound:
+                continue
+            removed(name)
+
     # Blobs
 
     def read_blob(self, kind: BlobKind, blob: BlobId) -> bytes:

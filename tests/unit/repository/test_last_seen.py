@@ -85,3 +85,22 @@ def test_what_was_stored_before_an_error_is_noted_and_nothing_else(repository: R
         repository.save_snapshots(snapshots())
     assert len(stored(repository)) == 2
     assert noted(repository.last_seen) - {repository.key_name} == stored(repository)
+
+
+def test_what_is_removed_is_struck_off_before_the_first_of_it_goes(repository: Repository) -> None:
+    """An end in between leaves what is there and not noted, which the next check learns: never the reverse."""
+    names = repository.save_snapshots(map(snapshot, range(3)))
+    repository.storage.delete(Kind.SNAPSHOT, names[1])
+    left: list[set[str]] = []
+    gone: list[str] = []
+
+    def before_each() -> None:
+        assert noted(repository.last_seen) == {repository.key_name}
+        left.append(stored(repository))
+
+    repository.remove(Kind.SNAPSHOT, names, before_each=before_each, removed=gone.append)
+    assert left == [{names[0], names[2]}, {names[2]}, {names[2]}]
+    assert gone == [names[0], names[2]]
+    assert not stored(repository)
+    repository.remove(Kind.KEY, [repository.key_name])
+    assert noted(repository.last_seen) == set()
