@@ -32,6 +32,7 @@ _DIGEST_BYTES: Final = 16
 _RECORD: Final = struct.Struct("<16s32sIQI")
 
 _facts = attrgetter("st_ctime_ns", "st_mtime_ns", "st_size", "st_ino")
+_name = attrgetter("name")
 _mount = attrgetter("st_dev", "st_mode", "st_uid", "st_gid")
 
 
@@ -109,13 +110,15 @@ class Signatures:
         if self._path is None:
             return None
         try:
-            rows = [(entry.name, _facts(entry.stat(follow_symlinks=False))) for entry in entries]
+            statuses = [entry.stat(follow_symlinks=False) for entry in entries]
         except OSError:
             return None
-        newest = max([facts[0] for _, facts in rows], default=0)
+        facts = [*map(_facts, statuses)]
+        newest = max(facts)[0] if facts else 0
         tick = TICK_NS if newest % _SECOND_NS else _COARSE_TICK_NS
         # The format's version 2 depends on values only, not on which objects are shared.
-        digest = hashlib.blake2b(marshal.dumps((_mount(own), rows), 2), digest_size=_DIGEST_BYTES).digest()
+        signed = marshal.dumps((_mount(own), [*map(_name, entries)], facts), 2)
+        digest = hashlib.blake2b(signed, digest_size=_DIGEST_BYTES).digest()
         return Signature(digest, newest < file_time_ns - tick)
 
     def known(self, path: bytes) -> Known | None:

@@ -69,6 +69,7 @@ class Walk:
         self._previous = previous
         self._signatures = signatures
         self._file_time_ns = file_time_ns
+        self._changes_from = 0
         self._exclusion = exclusion
         self._one_file_system = one_file_system
         self._with_atime = with_atime
@@ -79,20 +80,23 @@ class Walk:
     def batches(self, root_tree: str | None) -> Iterator[list[FileTask] | None]:
         """The work, batch by batch; ``root_tree`` is the parent snapshot's tree. Raises DocumentsClash."""
         pulse = 0
+        self._changes_from = self._file_time_ns()
         root = self._assembly.open(b"/", b"", None, 0, os.lstat(b"/"))
-        stack = self._open_directory(root, None, root_tree, self._sources)
+        stack = self._open_directory(root, None, root_tree, self._signatures.known(root.path), self._sources)
         while True:
             if self._batch_files >= FILES_PER_BATCH:
                 yield self._take()
             pulse += 1
             if pulse % _DIRECTORIES_PER_PULSE == 0:
+                self._changes_from = self._file_time_ns()
                 yield None
             if not stack:
                 break
             waiting = stack.pop()
             directory = self._assembly.open(waiting.path, waiting.name, waiting.above, waiting.slot, waiting.status)
-            previous, tree = self._previous_of(waiting)
-            stack += self._open_directory(directory, previous, tree, waiting.sources)
+            seen = self._signatures.known(waiting.path)
+            previous, tree = self._previous_of(waiting, seen)
+            stack += self._open_directory(directory, previous, tree, seen, waiting.sources)
             while self._batch_files > FILES_PER_BATCH:
                 yield self._take()
         if self._batch:
@@ -115,7 +119,12 @@ class Walk:
         self._batch_files += len(files)
 
     def _open_directory(
-        self, directory: Directory, previous_node: Node | None, previous_id: str | None, sources: SourceTree
+        self,
+        directory: Directory,
+        previous_node: Node | None,
+        previous_id: str | None,
+        seen: Known | None,
+        sources: SourceTree,
     ) -> list[_Pending]:
         """List a directory and place what is in it; returns the directories below, the last one first."""
         entries = self._entries(directory, sources)
@@ -124,9 +133,8 @@ class Walk:
         if directory.addition is not None and any(entry.name == directory.addition.name for entry in entries):
             raise DocumentsClash(path=directory.path + directory.addition.name)
         is_signed = bool(entries) and directory.addition is None
-        signature = self._signatures.sign(entries, self._file_time_ns(), directory.status) if is_signed else None
+        signature = self._signatures.sign(entries, self._changes_from, directory.status) if is_signed else None
         if signature is not None:
-            seen = self._signatures.known(directory.path)
             if seen is not None and seen.digest == signature.digest and seen.tree == previous_id:
                 return self._recognise(directory, entries, seen, sources)
             self._signatures.note_owners(entries)
@@ -160,23 +168,25 @@ class Walk:
         counts.others += seen.others
         directory.same = directory.is_recognised = True
         directory.facts = Facts(seen.digest, seen.files, seen.bytes, seen.others)
-        directory.names = [entry.name for entry in entries]
-        directory.nodes = [KEPT] * len(entries)
-        below = [
-            self._below(directory, slot, entry, None, sources)
-            for slot, entry in enumerate(entries)
-            if entry.is_dir(follow_symlinks=False)
-        ]
-        directory.remaining += len(below)
+        below: list[_Pending] = []
+        if seen.files + seen.others < len(entries):
+            # Nodes are needed only if something below turns out to have changed.
+            directory.names = [entry.name for entry in entries]
+            directory.nodes = [KEPT] * len(entries)
+            below = [
+                self._below(directory, slot, entry, None, sources)
+                for slot, entry in enumerate(entries)
+                if entry.is_dir(follow_symlinks=False)
+            ]
+            directory.remaining += len(below)
         self._assembly.done(directory)
         below.reverse()
         return below
 
-    def _previous_of(self, waiting: _Pending) -> tuple[Node | None, str | None]:
+    def _previous_of(self, waiting: _Pending, seen: Known | None) -> tuple[Node | None, str | None]:
         """The node and the tree that the parent snapshot has of a directory."""
         previous = waiting.previous
         if previous is None and waiting.above.is_recognised:
-            seen = self._signatures.known(waiting.path)
             if seen is not None:
                 return None, seen.tree
             previous = self._previous.nodes(waiting.above.previous_id).get(waiting.name)
