@@ -9,11 +9,12 @@ from pathlib import Path
 from pivori.archives.naming import archive_name
 from pivori.archives.workspace import PARTIAL
 from pivori.cli.archive_options import note_run
-from pivori.cli.failures import INCOMPLETE, fill
+from pivori.cli.failures import INCOMPLETE
+from pivori.cli.notices import tell_of_reading
 from pivori.cli.output import Output
 from pivori.cli.progress import ProgressDisplay
 from pivori.cli.session import Session
-from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
+from pivori.cli.wording import show_bytes, show_duration, show_number
 from pivori.engine.archive.create import (
     ArchivePlan,
     CreateOutcome,
@@ -23,8 +24,8 @@ from pivori.engine.archive.create import (
     stream_archive,
 )
 from pivori.engine.archive.history import Operation, Outcome
-from pivori.events import Event, FileChanged, FileNotRead, FileVanished
-from pivori.translation import N_, _, ngettext
+from pivori.events import Event
+from pivori.translation import _, ngettext
 
 
 def write_and_tell(session: Session, request: CreateRequest, path: Path, started: float) -> int:
@@ -79,7 +80,7 @@ def _with_progress(
                 return
             if display is not None:
                 display.update(event)
-            _tell_event(event, session.output)
+            tell_of_reading(event, session.output)
 
         return act(emit)
 
@@ -92,17 +93,6 @@ def free_name(directory: Path, request: CreateRequest) -> Path:
         if not os.path.lexists(path) and not os.path.lexists(path.with_name(f".{path.name}{PARTIAL}")):
             return path
         time += timedelta(seconds=1)
-
-
-def _tell_event(event: Event, output: Output) -> None:
-    if isinstance(event, FileNotRead):
-        facts = {"path": event.path, "reason": event.reason}
-        output.warn(fill(N_("{path} could not be read: {reason}."), facts), name="file-not-read", **facts)
-    elif isinstance(event, FileChanged):
-        text = _("{path} kept changing while it was read; what was read last is stored.")
-        output.warn(text.format(path=show_path(event.path)), name="file-changed", path=event.path)
-    elif isinstance(event, FileVanished):
-        output.detail(_("{path} vanished before it was read.").format(path=show_path(event.path)))
 
 
 def _tell(outcome: CreateOutcome, request: CreateRequest, seconds: float, output: Output) -> None:

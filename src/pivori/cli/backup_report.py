@@ -1,30 +1,13 @@
-"""How ``backup`` tells what happened: file by file while it runs, and in sum at its end."""
+"""How ``backup`` tells at its end what came of it."""
 
 import msgspec
 
-from pivori.cli.failures import fill
-from pivori.cli.notices import tell_damage
 from pivori.cli.output import Output
 from pivori.cli.strategy import omission_record, tell_omissions
-from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
+from pivori.cli.wording import show_bytes, show_duration, show_number
 from pivori.engine.backup import BackupOutcome
 from pivori.engine.smart import SmartPlan
-from pivori.events import DamageFound, Event, FileChanged, FileNotRead, FileVanished
-from pivori.translation import N_, _, ngettext
-
-
-def tell_event(event: Event, output: Output) -> None:
-    """Say what went wrong with a file; everything else is the progress display's business."""
-    if isinstance(event, FileNotRead):
-        facts = {"path": event.path, "reason": event.reason}
-        output.warn(fill(N_("{path} could not be read: {reason}."), facts), name="file-not-read", **facts)
-    elif isinstance(event, FileChanged):
-        text = _("{path} kept changing while it was read; what was read last is stored.")
-        output.warn(text.format(path=show_path(event.path)), name="file-changed", path=event.path)
-    elif isinstance(event, FileVanished):
-        output.detail(_("{path} vanished before it was read.").format(path=show_path(event.path)))
-    elif isinstance(event, DamageFound):
-        tell_damage(event.error, output)
+from pivori.translation import _, ngettext
 
 
 def tell_outcome(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pivori.cli.backup_report import tell_event
 from pivori.cli.exclusion_options import read_exclusions
+from pivori.cli.notices import tell_of_reading
 from pivori.cli.output import Output
 from pivori.cli.wording import show_path
 from pivori.clock import Clock
@@ -76,7 +76,7 @@ def _demand_one(sources: Sequence[bytes], output: Output) -> None:
             failures.append(FileNotRead(path=path, reason=error.strerror or str(error)))
     if sources and len(failures) == len(sources):
         for failure in failures:
-            tell_event(failure, output)
+            tell_of_reading(failure, output)
         raise NothingToBackUp
 
 

@@ -16,7 +16,8 @@ import click
 from pivori.archives.manifest import Omission
 from pivori.cli.archive_options import ArchiveKeys, absolute, archive_key_options, note_run, workers
 from pivori.cli.consent import require_consent
-from pivori.cli.failures import DONE, INCOMPLETE, fill
+from pivori.cli.failures import DONE, INCOMPLETE
+from pivori.cli.notices import tell_of_restoring
 from pivori.cli.options import repository_command
 from pivori.cli.output import Output
 from pivori.cli.rebuild import run_rebuilding, show_rebuilding
@@ -31,7 +32,7 @@ from pivori.engine.archive.restore_plan import Action, NoRootKnown, RestorePlan,
 from pivori.engine.archive.tree import ArchiveTree, open_tree
 from pivori.engine.selection import Selection
 from pivori.engine.smart.rebuild import StepOutcome, StepState, documents_of, rebuild_steps
-from pivori.events import Event, FileNotRestored, MetadataNotRestored
+from pivori.events import Event
 from pivori.translation import N_, _, ngettext
 
 
@@ -139,7 +140,7 @@ def _restore(session: Session, options: Options, tree: ArchiveTree, plan: Restor
 
         def emit(event: Event) -> None:
             progress.update(event)
-            _tell_event(event, output)
+            tell_of_restoring(event, output)
 
         rebuilt: list[StepOutcome] = []
 
@@ -217,16 +218,6 @@ def _show_plan(plan: RestorePlan, tree: ArchiveTree, options: Options, output: O
         "This was a rehearsal: {count} file, {size}.", "This was a rehearsal: {count} files, {size}.", plan.files
     )
     output.say(text.format(count=show_number(plan.files), size=show_bytes(plan.bytes)))
-
-
-def _tell_event(event: Event, output: Output) -> None:
-    if isinstance(event, FileNotRestored):
-        facts = {"path": event.path, "reason": event.reason}
-        output.warn(fill(N_("{path} was not restored: {reason}."), facts), name="file-not-restored", **facts)
-    elif isinstance(event, MetadataNotRestored):
-        facts = {"path": event.path, "reason": event.reason}
-        text = fill(N_("{path} was restored, but not its metadata: {reason}."), facts)
-        output.warn(text, name="metadata-not-restored", **facts)
 
 
 def _tell(

@@ -14,12 +14,12 @@ import click
 
 from pivori import __version__
 from pivori.app import Access, App, Opened
-from pivori.cli.backup_report import tell_event, tell_outcome
+from pivori.cli.backup_report import tell_outcome
 from pivori.cli.backup_work import BackupWork, Choices, backup_work
 from pivori.cli.exclusion_options import exclusion_options
 from pivori.cli.failures import INCOMPLETE
 from pivori.cli.first_run import announce
-from pivori.cli.notices import tell_damage
+from pivori.cli.notices import tell_damage, tell_of_reading
 from pivori.cli.options import repository_command
 from pivori.cli.output import Output
 from pivori.cli.session import Session
@@ -194,7 +194,7 @@ def _run(session: Session, options: Options, opened: Opened, work: BackupWork) -
 
         def emit(event: Event) -> None:
             progress.update(event)
-            tell_event(event, output)
+            tell_of_reading(event, output)
 
         if options.stdin_from_command is not None:
             parent = _parent(session.app, options, opened, work, output)

@@ -18,13 +18,14 @@ import click
 
 from pivori.app import Access
 from pivori.archives.manifest import MANIFEST_NAME
-from pivori.cli.failures import INCOMPLETE, fill
+from pivori.cli.failures import INCOMPLETE
+from pivori.cli.notices import show_restored, tell_of_restoring
 from pivori.cli.options import repository_command
 from pivori.cli.output import Output
 from pivori.cli.rebuild import hint_at_rebuilding, run_rebuilding, show_rebuilding
 from pivori.cli.session import Session
 from pivori.cli.snapshot_options import SnapshotFilters, resolve, snapshot_filters, warn_of_damage
-from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
+from pivori.cli.wording import show_bytes, show_duration, show_number
 from pivori.engine.document_reading import read_document
 from pivori.engine.documents import DOCUMENT_FOLDER, has_documents
 from pivori.engine.naming import OnDamage
@@ -42,7 +43,7 @@ from pivori.engine.selection import Selection
 from pivori.engine.smart import read_omissions
 from pivori.engine.smart.rebuild import Step, documents_of, rebuild_steps
 from pivori.errors import PivoriError
-from pivori.events import Event, FileNotRestored, MetadataNotRestored, Progress
+from pivori.events import Event, FileNotRestored, Progress
 from pivori.repository import LoadedSnapshot, Repository
 from pivori.translation import N_, _, ngettext
 
@@ -155,7 +156,7 @@ def _restore(
                 if progress.is_due:
                     progress.update(expectation.added_to(event))
                 return
-            _tell_event(event, output, where)
+            tell_of_restoring(event, output, where)
 
         outcome = Restore(repository, request, emit=emit).run()
     _tell(outcome, session.clock.monotonic() - started, loaded.id, output)
@@ -249,10 +250,10 @@ def _show_plan(repository: Repository, request: RestoreRequest, output: Output, 
         size += step.written
         output.record({"message_type": "action", **step._asdict()})
         if action is not Action.KEEP or output.verbose:
-            text = f"{_(_ACTIONS[action]):<{widest}}  {_shown(step.path, where)}"
+            text = f"{_(_ACTIONS[action]):<{widest}}  {show_restored(step.path, where)}"
             output.result(text)
         if action is Action.OBSTRUCTED:
-            _tell_event(FileNotRestored(path=step.path, reason=IN_THE_WAY), output, where)
+            tell_of_restoring(FileNotRestored(path=step.path, reason=IN_THE_WAY), output, where)
     output.record(
         {
             "message_type": "summary",
@@ -268,23 +269,6 @@ def _show_plan(repository: Repository, request: RestoreRequest, output: Output, 
         )
     )
     return counts
-
-
-def _shown(path: bytes, where: Path | None) -> str:
-    """A path as people see it: below the target, or from the top when files go back to where they came from."""
-    return show_path(path if where is None else os.fsencode(where / os.fsdecode(path)))
-
-
-def _tell_event(event: Event, output: Output, where: Path | None) -> None:
-    if not isinstance(event, FileNotRestored | MetadataNotRestored):
-        return
-    facts = {"path": event.path, "reason": event.reason}
-    shown = {"path": _shown(event.path, where), "reason": event.reason}
-    if isinstance(event, FileNotRestored):
-        output.warn(fill(N_("{path} was not restored: {reason}."), shown), name="file-not-restored", **facts)
-    else:
-        text = fill(N_("{path} was restored, but not its metadata: {reason}."), shown)
-        output.warn(text, name="metadata-not-restored", **facts)
 
 
 def _tell(outcome: RestoreOutcome, seconds: float, snapshot: str, output: Output) -> None:
