@@ -71,11 +71,11 @@ def test_a_subcommand_loads_no_other() -> None:
     assert not {name for name in imported("archive", "--help") if name.startswith("pivori.cli.commands.archive_")}
 
 
-def test_help_lists_every_subcommand(here: Here) -> None:
-    text = " ".join(here("archive", "--help").out.split())
+def test_help_lists_every_subcommand(pivori: Pivori) -> None:
+    text = " ".join(pivori("archive", "--help").stdout.split())
     for name, entry in ARCHIVE.items():
         assert f" {name} {entry.summary} " in text
-        explained = " ".join(here("archive", name, "--help").out.split())
+        explained = " ".join(pivori("archive", name, "--help").stdout.split())
         assert f" {entry.summary} " in explained
         assert explained.startswith(f"Usage: pivori archive {name} ")
 
