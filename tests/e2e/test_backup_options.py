@@ -178,6 +178,12 @@ def test_skip_if_unchanged(here: Here, source: Path) -> None:
     assert first["snapshot_id"] is not None
     *_, same = here.json("backup", "--skip-if-unchanged", source)
     assert same["snapshot_id"] is None
+    # What others do in the folders above is not what was asked for.
+    (source.parent / "of somebody else").touch()
+    *_, same = here.json("backup", "--skip-if-unchanged", source)
+    assert same["snapshot_id"] is None
+    *_, same = here.json("backup", "--skip-if-unchanged", "--force", source)
+    assert same["snapshot_id"] is None
     assert len(snapshots(here)) == 1
     (source / "a.txt").write_text("changed")
     here("backup", "--skip-if-unchanged", source)

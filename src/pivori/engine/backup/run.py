@@ -23,6 +23,7 @@ from pivori.engine.backup.reading import (
 from pivori.engine.backup.request import BackupOutcome, BackupRequest, snapshot_of
 from pivori.engine.backup.signatures import Signatures
 from pivori.engine.backup.sources import merge_sources
+from pivori.engine.backup.unchanged import same_sources
 from pivori.engine.backup.walk import FILES_PER_BATCH, Walk
 from pivori.errors import PivoriError
 from pivori.events import DamageFound, Event, FileChanged, FileNotRead, FileVanished, Progress
@@ -34,6 +35,7 @@ from pivori.repository import (
     WriterSettings,
     format_time,
     parse_time,
+    path_text,
 )
 from pivori.storage import DiscardingStorage
 from pivori.translation import N_
@@ -300,7 +302,7 @@ class Backup:
         assert tree is not None  # noqa: S101 - every slot of every directory is filled by now
         parent = request.parent
         summary = self._summary(started)
-        unchanged = request.skip_if_unchanged and parent is not None and parent.snapshot.tree == tree
+        unchanged = request.skip_if_unchanged and self._is_unchanged(tree)
         snapshot_id = None
         if not request.dry_run and not unchanged:
             self._before_write()
@@ -314,6 +316,19 @@ class Backup:
             failures=self._tally.failures,
             skipped=unchanged,
         )
+
+    def _is_unchanged(self, tree: str) -> bool:
+        parent, sources = self._request.parent, self._request.sources
+        if parent is None:
+            return False
+        if parent.snapshot.tree == tree:
+            return True
+        if self._request.dry_run or sorted(parent.snapshot.paths) != sorted(map(path_text, sources)):
+            return False  # the trees of a rehearsal are not there to be read
+        try:
+            return same_sources(self._repository, parent.snapshot.tree, tree, merge_sources(sources))
+        except PivoriError:
+            return False  # whatever of the parent is damaged was told when the walk came to it
 
     def _summary(self, started: int) -> Summary:
         counts, tally, assembly, intake = self._walk.counts, self._tally, self._assembly, self._intake
