@@ -1,13 +1,17 @@
 """How ``backup`` tells at its end what came of it."""
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from pivori.cli.output import Output
 from pivori.cli.strategy import omission_record, tell_omissions
 from pivori.cli.wording import show_bytes, show_duration, show_number
 from pivori.engine.backup import BackupOutcome
-from pivori.engine.smart import SmartPlan
 from pivori.translation import _, ngettext
+
+if TYPE_CHECKING:
+    from pivori.engine.smart import SmartPlan
 
 
 def tell_outcome(
@@ -17,7 +21,7 @@ def tell_outcome(
     *,
     dry_run: bool,
     strategy: str | None,
-    plan: SmartPlan | None,
+    plan: "SmartPlan | None",
 ) -> None:
     """Say what came of a backup; ``plan`` is what it left out."""
     summary = outcome.summary

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,10 +14,12 @@ from pivori.cli.output import Output
 from pivori.cli.wording import show_bytes, show_number, show_path
 from pivori.engine.compare import Change, Comparison
 from pivori.engine.relative import BASE_TAG, STRATEGY_TAG
-from pivori.engine.smart import Decision, SmartPlan
 from pivori.engine.strategies import STRATEGIES, Strategy, StrategyName
 from pivori.repository import LoadedSnapshot, Repository
 from pivori.translation import _, ngettext
+
+if TYPE_CHECKING:
+    from pivori.engine.smart import Decision, SmartPlan
 
 
 def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,7 +69,7 @@ def tags_of(strategy: Strategy | None, base: LoadedSnapshot | None) -> list[str]
 # --explain
 
 
-def explain(plan: SmartPlan | None, output: Output, *, root: bytes | None = None) -> None:
+def explain(plan: "SmartPlan | None", output: Output, *, root: bytes | None = None) -> None:
     """Say what is left out and what is kept, and why; None is a strategy that leaves nothing out.
 
     Paths are told as seen from ``root``, otherwise whole.
@@ -92,7 +94,7 @@ def explain(plan: SmartPlan | None, output: Output, *, root: bytes | None = None
     )
 
 
-def decision_record(decision: Decision) -> dict[str, object]:
+def decision_record(decision: "Decision") -> dict[str, object]:
     """A decision for programs."""
     return {
         "message_type": "decision",
@@ -106,7 +108,7 @@ def decision_record(decision: Decision) -> dict[str, object]:
     }
 
 
-def omission_record(decisions: Sequence[Decision]) -> dict[str, object]:
+def omission_record(decisions: "Sequence[Decision]") -> dict[str, object]:
     """The sums of the decisions, for programs."""
     omitted = [decision for decision in decisions if decision.is_omitted]
     return {
@@ -117,7 +119,7 @@ def omission_record(decisions: Sequence[Decision]) -> dict[str, object]:
     }
 
 
-def tell_omissions(plan: SmartPlan, output: Output) -> None:
+def tell_omissions(plan: "SmartPlan", output: Output) -> None:
     """Say in a line what a backup left out."""
     omitted = plan.omitted
     output.say(
@@ -129,7 +131,7 @@ def tell_omissions(plan: SmartPlan, output: Output) -> None:
     )
 
 
-def _show(decision: Decision, output: Output) -> None:
+def _show(decision: "Decision", output: Output) -> None:
     verdict = _("leave out") if decision.is_omitted else _("keep")
     output.result(
         _("{verdict} {path} ({size})").format(

@@ -310,6 +310,7 @@ def test_a_backup_with_nothing_changed_loads_no_more_than_it_needs(pivori: Pivor
         "pivori.archives.tar_format",
         "pivori.engine.document_reading",
         "pivori.engine.export",
+        "pivori.engine.smart",
         "pivori.engine.restore",
         "pivori.engine.smart.rebuild",
         "tempfile",

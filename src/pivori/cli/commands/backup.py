@@ -9,6 +9,7 @@ base of a differential one; with ``--explain`` one ``decision`` for each candida
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -35,12 +36,14 @@ from pivori.engine.backup import (
 )
 from pivori.engine.naming import named_snapshot
 from pivori.engine.relative import check_base, find_base
-from pivori.engine.smart import SmartPlan, plan_smart, snapshot_documents
 from pivori.events import Event
 from pivori.host import run_to_stream
 from pivori.repository import BlobCheck, Compression, LoadedSnapshot, parent_for, path_text
 from pivori.settings.resolve import ConflictingOptions
 from pivori.translation import _
+
+if TYPE_CHECKING:
+    from pivori.engine.smart import SmartPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +159,7 @@ class _Done:
 
     outcome: BackupOutcome
     seconds: float
-    plan: SmartPlan | None
+    plan: "SmartPlan | None"
     base: LoadedSnapshot | None
 
 
@@ -214,7 +217,7 @@ def _files_request(
     options: Options,
     opened: Opened,
     work: BackupWork,
-    plan: SmartPlan | None,
+    plan: "SmartPlan | None",
     base: LoadedSnapshot | None,
     enter: Callable[[CountingEstimate], Estimate],
 ) -> BackupRequest:
@@ -226,21 +229,26 @@ def _files_request(
         counted = work.exclusion() if plan is None else plan.exclusion(work.exclusion())
         estimate = enter(CountingEstimate(work.sources, counted, one_file_system=options.one_file_system))
     cache = app.settings.cache_directory
-    request = _request(app, options, work, parent, base)
-    return replace(
-        request,
-        exclusion=request.exclusion if plan is None else plan.exclusion(work.exclusion()),
-        documents=snapshot_documents(plan, program=request.program_version, host=request.host) if plan else {},
+    request = replace(
+        _request(app, options, work, parent, base),
         estimate=estimate,
         cache_directory=cache / opened.repository.id if cache is not None else None,
     )
+    if plan is None:
+        return request
+    from pivori.engine.smart import snapshot_documents  # most backups do not need it, and start sooner
+
+    documents = snapshot_documents(plan, program=request.program_version, host=request.host)
+    return replace(request, exclusion=plan.exclusion(work.exclusion()), documents=documents)
 
 
-def _plan(options: Options, work: BackupWork) -> SmartPlan | None:
+def _plan(options: Options, work: BackupWork) -> "SmartPlan | None":
     """What the strategy leaves out; None when it leaves out nothing."""
     strategy = chosen(options.strategy)
     if strategy is None or not strategy.omits_rebuildable or options.stdin_from_command is not None:
         return None
+    from pivori.engine.smart import plan_smart  # most backups do not need it, and start sooner
+
     return plan_smart(work.sources, exclusion=work.exclusion(), one_file_system=options.one_file_system)
 
 
