@@ -3,8 +3,9 @@
 Names are bytes: a file name is any bytes but ``/`` and NUL, not always text.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class EntryKind(StrEnum):
@@ -16,9 +17,8 @@ class EntryKind(StrEnum):
     FIFO = "fifo"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """One item of a tree.
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One item of a tree. There may be millions, so it is of the kind that is quickly made.
 
     ``path`` is relative to the tree's root, without a slash in front; the root itself is ``b""``. ``mode`` holds the
     permission bits with setuid, setgid and sticky (``0o7777``). Times are nanoseconds since 1970. ``sha256`` is the

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from pivori.archives import seven_zip_program as program_module
 from pivori.archives import seven_zip_reading, seven_zip_writing
@@ -249,7 +250,9 @@ def test_a_file_whose_folder_became_a_file_vanished(
 def test_an_owner_that_changed_has_the_names_of_now(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "tree")
     request = request_for(tree, [], workspace=tmp_path)
-    earlier = [replace(entry, uid=12345, gid=23456, user="earlier", group="others") for entry in request.entries]
+    earlier = [
+        structs.replace(entry, uid=12345, gid=23456, user="earlier", group="others") for entry in request.entries
+    ]
     with (tmp_path / "a.7z").open("wb") as out:
         captured = write_seven_zip(replace(request, entries=earlier), out, progress=lambda *_facts: None)
     owners = {

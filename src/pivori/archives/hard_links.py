@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec import structs
 
 from pivori.archives.source_files import SourceFiles
 from pivori.entries import Entry
@@ -60,4 +61,4 @@ def mend_links(entries: list[Entry]) -> None:
     for index, entry in enumerate(entries):
         if entry.hard_link is not None and entry.hard_link not in stored:
             successor = successors.setdefault(entry.hard_link, entry.path)
-            entries[index] = replace(entry, hard_link=None if successor == entry.path else successor)
+            entries[index] = structs.replace(entry, hard_link=None if successor == entry.path else successor)

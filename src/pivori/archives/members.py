@@ -8,7 +8,7 @@ themselves are harmless: nothing is ever written through one.
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from pivori.archives.container import Member, MemberRefused
 from pivori.archives.manifest import FOLDER
@@ -44,12 +44,8 @@ class ArchiveBomb(PivoriError):
     hint = N_("Do not trust this archive. If you know it to be right, add --allow-large.")
 
 
-class Item(NamedTuple):
-    """What the checks look at: a path, its kind (None for what no archive may hold), and the file it is a name of."""
-
-    path: bytes
-    kind: EntryKind | None
-    hard_link: bytes | None = None
+Item = tuple[bytes, EntryKind | None, bytes | None]
+"""What the checks look at: a path, its kind (None for what no archive may hold), and the file it is a name of."""
 
 
 def refused(archive: str, name: bytes, reason: str) -> MemberRefused:
@@ -70,36 +66,34 @@ def check_members(archive: str, members: Sequence[Member]) -> None:
 
     Members below ``.pivori/`` are documents, which are never written, and are checked like all others.
     """
-    check_items(archive, [Item(plain_name(each.name), each.kind, each.hard_link) for each in members])
+    check_items(archive, [(plain_name(each.name), each.kind, each.hard_link) for each in members])
 
 
 def check_entries(archive: str, entries: Iterable[Entry]) -> None:
     """Check what a manifest lists. Raises MemberRefused."""
-    check_items(archive, [Item(entry.path, entry.kind, entry.hard_link) for entry in entries])
+    check_items(archive, [(entry.path, entry.kind, entry.hard_link) for entry in entries])
 
 
 def check_items(archive: str, items: Sequence[Item]) -> None:
     """Check names, kinds, and how they lie in each other. Raises MemberRefused."""
     kinds: dict[bytes, EntryKind] = {}
-    for item in items:
-        if item.kind is None:
-            raise refused(archive, item.path, _SPECIAL)
-        if not item.path and item.kind is EntryKind.DIRECTORY and item.path not in kinds:
-            kinds[b""] = item.kind
+    links: dict[bytes, bytes] = {}
+    for path, kind, link in items:
+        if kind is None:
+            raise refused(archive, path, _SPECIAL)
+        if not path and kind is EntryKind.DIRECTORY and path not in kinds:
+            kinds[b""] = kind
             continue
-        _check_path(archive, item.path)
-        if item.path in kinds:
-            raise refused(archive, item.path, _TWICE)
-        kinds[item.path] = item.kind
+        _check_path(archive, path)
+        if path in kinds:
+            raise refused(archive, path, _TWICE)
+        kinds[path] = kind
+        if link is not None:
+            links[path] = plain_name(link)
     _check_parents(archive, kinds)
-    links = {item.path for item in items if item.hard_link is not None}
-    for item in items:
-        first = item.hard_link
-        if first is None:
-            continue
-        first = plain_name(first)
+    for path, first in links.items():
         if kinds.get(first) is not EntryKind.FILE or first in links:
-            raise refused(archive, item.path, Phrase(_BAD_LINK, other=_shown(first)))
+            raise refused(archive, path, Phrase(_BAD_LINK, other=_shown(first)))
 
 
 def _check_path(archive: str, path: bytes) -> None:

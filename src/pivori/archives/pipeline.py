@@ -8,9 +8,10 @@ both, the file changed, and what the parent read is what is stored. So what is s
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
+
+from msgspec import structs
 
 from pivori.archives.batches import BYTES_PER_BATCH, Batches
 from pivori.archives.container import Captured, ProgressReport, WriteRequest
@@ -236,11 +237,11 @@ class Pipeline:
         if first is None:
             return entry
         known = self._stored[first]
-        return replace(known, path=entry.path, hard_link=first)
+        return structs.replace(known, path=entry.path, hard_link=first)
 
     def _take_facts(self, known: Facts) -> None:
         entry = self._entries[known.position]
-        entry = replace(entry, hard_link=None) if known.position in self._first_of else entry
+        entry = structs.replace(entry, hard_link=None) if known.position in self._first_of else entry
         self._captured.entries.append(completed(entry, known))
         if known.is_changed:
             self._captured.changed.append(entry.path)

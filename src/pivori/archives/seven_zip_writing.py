@@ -13,10 +13,11 @@ import shutil
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
+
+from msgspec import structs
 
 from pivori.archives.container import Captured, Effort, ProgressReport, WriteRequest
 from pivori.archives.deflating import looks_incompressible
@@ -258,7 +259,9 @@ class _Writing:
         ]
         self._captured.vanished = [path for path in self._captured.vanished if path not in stored]
         for number, entry in unsure:
-            self._captured.entries.append(replace(entry, size=sizes[number], sha256=digests[number].hexdigest()))
+            self._captured.entries.append(
+                structs.replace(entry, size=sizes[number], sha256=digests[number].hexdigest())
+            )
             if entry.path not in known_lost:
                 self._captured.changed.append(entry.path)
 

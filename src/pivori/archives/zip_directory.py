@@ -1,10 +1,12 @@
 """The central directory of a zip, read with distrust: members may neither overlap nor leave the file."""
 
+import functools
 import os
 import stat
 import struct
 import time
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from pivori.archives.container import ArchiveDamaged, Member, NotAnArchive
@@ -27,8 +29,11 @@ from pivori.entries import EntryKind
 from pivori.translation import N_
 
 _LONGEST_COMMENT: Final = 0xFFFF
-_MADE_BY_UNIX: Final = 3
-_MADE_BY_DARWIN: Final = 19
+_MADE_BY_UNIX: Final = (3, 19)
+"""Unix, and Darwin."""
+_TIME_ALONE: Final = b"UT\5\0\1"
+_TIME_ALONE_BYTES: Final = 9
+"""The extra field of nearly every member: nothing but the time of the last change."""
 _MS_DIRECTORY: Final = 0x10
 _AES_METHOD: Final = 99
 _SECOND: Final = 1_000_000_000
@@ -61,6 +66,10 @@ class Located(NamedTuple):
     crc: int
     method: int
     aes: Aes | None
+
+
+_Found = tuple[int, Member, int, int, int, Aes | None]
+"""Offset, member, stored size, checksum, method and encryption, before it is known where the member ends."""
 
 
 def read_directory(descriptor: int, archive: str) -> list[Located]:
@@ -127,58 +136,58 @@ def _zip64_end(descriptor: int, end: int) -> tuple[int, int, int, int] | None:
     return None
 
 
-def _members(content: bytes, shift: int) -> Iterator[Located]:
+def _members(content: bytes, shift: int) -> Iterator[_Found]:
     position, number = 0, 0
     end = len(content)
+    unpack, fixed = CENTRAL.unpack_from, CENTRAL.size
     while position < end:
-        fields = CENTRAL.unpack_from(content, position)
+        fields = unpack(content, position)
         if fields[0] != CENTRAL_SIGNATURE:
             raise IndexError
-        name_at = position + CENTRAL.size
+        name_at = position + fixed
         extra_at = name_at + fields[10]
         position = extra_at + fields[11] + fields[12]
         if position > end:
             raise IndexError
-        yield _located(number, fields, content[name_at:extra_at], content[extra_at : extra_at + fields[11]], shift)
+        yield _found(number, fields, content[name_at:extra_at], content[extra_at : extra_at + fields[11]], shift)
         number += 1
 
 
-def _located(number: int, fields: tuple[int, ...], name: bytes, extra: bytes, shift: int) -> Located:
+def _found(number: int, fields: tuple[int, ...], name: bytes, extra: bytes, shift: int) -> _Found:
     made_by, flags, method, crc = fields[1], fields[3], fields[4], fields[7]
-    facts = _Extra(size=fields[9], stored_size=fields[8], offset=fields[16])
-    if extra:
+    stored_size, size, offset = fields[8], fields[9], fields[16]
+    mtime = uid = gid = aes = None
+    if len(extra) == _TIME_ALONE_BYTES and extra.startswith(_TIME_ALONE):
+        mtime = int.from_bytes(extra[len(_TIME_ALONE) :], "little", signed=True)
+    elif extra:
+        facts = _Extra(size=size, stored_size=stored_size, offset=offset)
         facts.read(extra)
-    is_unix = made_by >> 8 in (_MADE_BY_UNIX, _MADE_BY_DARWIN)
+        size, stored_size, offset = facts.size, facts.stored_size, facts.offset
+        mtime, uid, gid = facts.mtime, facts.uid, facts.gid
+        if method == _AES_METHOD and facts.aes is not None:
+            aes, method = facts.aes
+    is_unix = made_by >> 8 in _MADE_BY_UNIX
     if not flags & IS_UTF8 and not is_unix and not name.isascii():
         name = name.decode("cp437").encode()
-    kind, mode = _kind(fields[15], name, is_unix)
-    aes = None
-    if method == _AES_METHOD and facts.aes is not None:
-        aes, method = facts.aes
-    if facts.mtime is None:
-        facts.mtime = _dos_seconds(fields[5], fields[6])
-    member = Member(
-        number,
-        name.rstrip(b"/") if kind is EntryKind.DIRECTORY else name,
-        kind,
-        mode,
-        facts.mtime * _SECOND,
-        facts.size,
-        is_encrypted=bool(flags & ENCRYPTED),
-        uid=facts.uid,
-        gid=facts.gid,
-    )
-    return Located(member, facts.offset + shift, 0, facts.stored_size, crc, method, aes)
+    kind, mode = _kind(fields[15], name.endswith(b"/"), is_unix)
+    if kind is EntryKind.DIRECTORY:
+        name = name.rstrip(b"/")
+    if mtime is None:
+        mtime = _dos_seconds(fields[5], fields[6])
+    encrypted = flags & ENCRYPTED != 0
+    member = Member(number, name, kind, mode, mtime * _SECOND, size, b"", None, encrypted, uid, gid)
+    return offset + shift, member, stored_size, crc, method, aes
 
 
-def _kind(attributes: int, name: bytes, is_unix: bool) -> tuple[EntryKind | None, int | None]:
+@functools.lru_cache(maxsize=4096)
+def _kind(attributes: int, ends_with_slash: bool, is_unix: bool) -> tuple[EntryKind | None, int | None]:
     """What a member is, and its mode where it has one."""
     bits = attributes >> 16
     if not is_unix or not bits:
-        is_directory = name.endswith(b"/") or bool(attributes & _MS_DIRECTORY)
+        is_directory = ends_with_slash or bool(attributes & _MS_DIRECTORY)
         return EntryKind.DIRECTORY if is_directory else EntryKind.FILE, None
     kind = _KINDS.get(stat.S_IFMT(bits))
-    if kind is EntryKind.FILE and name.endswith(b"/"):
+    if kind is EntryKind.FILE and ends_with_slash:
         kind = EntryKind.DIRECTORY
     return kind, bits & 0o7777
 
@@ -234,15 +243,13 @@ def _dos_seconds(time_: int, date: int) -> int:
         return 0
 
 
-def _with_limits(members: list[Located], directory: int, archive: str) -> list[Located]:
+def _with_limits(found: list[_Found], directory: int, archive: str) -> list[Located]:
     """The same with their limits: the next member, or the directory. Raises ArchiveDamaged when members overlap."""
-    order = sorted(range(len(members)), key=lambda index: members[index].offset)
+    located: dict[int, Located] = {}
     limit = directory
-    found = list(members)
-    for index in reversed(order):
-        located = members[index]
-        if located.offset < 0 or located.offset + LOCAL.size + located.stored_size > limit:
+    for offset, member, stored_size, crc, method, aes in sorted(found, key=itemgetter(0), reverse=True):
+        if offset < 0 or offset + LOCAL.size + stored_size > limit:
             raise ArchiveDamaged(archive=archive, reason=_OVERLAP)
-        found[index] = located._replace(limit=limit)
-        limit = located.offset
-    return found
+        located[member.number] = Located(member, offset, limit, stored_size, crc, method, aes)
+        limit = offset
+    return [located[number] for number in range(len(found))]

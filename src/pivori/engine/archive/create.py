@@ -19,11 +19,10 @@ from pivori.archives.checksum import BackgroundDigest
 from pivori.archives.container import ArchiveDamaged, ArchiveFormat, Captured, Effort, WriteRequest
 from pivori.archives.formats import WRITERS
 from pivori.archives.manifest import Base, Manifest, NotCaptured, Omission, as_text, encode
-from pivori.engine.archive.content import check_content
+from pivori.engine.archive.content import check_content, content_totals
 from pivori.engine.archive.listing import Listing
 from pivori.engine.archive.opening import Keys, open_archive
 from pivori.engine.archive.placing import DiskFull, NewArchive
-from pivori.engine.archive.verify import content_totals
 from pivori.entries import Entry, EntryKind
 from pivori.errors import PivoriError
 from pivori.events import Event, FileChanged, FileNotRead, FileVanished, Progress
@@ -245,7 +244,9 @@ def _recorded(entry: Entry, recorded: Mapping[bytes, Entry]) -> Entry:
     known = recorded.get(entry.path)
     if known is None:
         return entry
-    return replace(known, size=entry.size, sha256=entry.sha256, hard_link=entry.hard_link, is_sparse=entry.is_sparse)
+    return structs.replace(
+        known, size=entry.size, sha256=entry.sha256, hard_link=entry.hard_link, is_sparse=entry.is_sparse
+    )
 
 
 def _with_sound_links(entries: Sequence[Entry]) -> tuple[list[Entry], list[NotCaptured]]:
@@ -258,7 +259,7 @@ def _with_sound_links(entries: Sequence[Entry]) -> tuple[list[Entry], list[NotCa
         link = entry.hard_link
         if link in files and entry.sha256 != files[link]:
             # Two names of one file when the tree was listed, two files when they were read: each has its own content.
-            entry = replace(entry, hard_link=None)
+            entry = structs.replace(entry, hard_link=None)
         elif link is not None and link not in files:
             other = first.get(link)
             if other is None and not entry.sha256:
@@ -266,7 +267,7 @@ def _with_sound_links(entries: Sequence[Entry]) -> tuple[list[Entry], list[NotCa
                 lost.append(NotCaptured(path=text, path_raw=raw, reason=_LINK_LOST))
                 continue
             first.setdefault(link, entry.path)
-            entry = replace(entry, hard_link=other)
+            entry = structs.replace(entry, hard_link=other)
         sound.append(entry)
     return sound, lost
 

@@ -7,7 +7,7 @@ root can give to files, are taken from the snapshot.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec import structs
@@ -126,7 +126,7 @@ def _as_recorded(entry: Entry, node: Node | None) -> Entry:
     if node is None:
         return entry
     metadata = metadata_of(node)
-    return replace(
+    return structs.replace(
         entry,
         mode=metadata.mode,
         mtime_ns=metadata.mtime_ns,

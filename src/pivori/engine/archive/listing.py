@@ -8,8 +8,10 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import structs
 
 from pivori.archives.manifest import FOLDER, NotCaptured, as_text
 from pivori.engine.exclusion import EntryFilter, kept
@@ -187,7 +189,7 @@ def join_hard_links(entries: Iterable[Entry], linked: set[bytes]) -> list[Entry]
         if entry.path in linked:
             first = first_names.setdefault((entry.device_id, entry.inode), entry.path)
             if first != entry.path:
-                entry = replace(entry, hard_link=first)
+                entry = structs.replace(entry, hard_link=first)
         joined.append(entry)
     return joined
 

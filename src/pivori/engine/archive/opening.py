@@ -83,6 +83,14 @@ class Opened:
         name = entry.path if self.manifest is None else self.manifest.name_of(entry)
         return self.members.get(name)
 
+    def held(self) -> Iterator[tuple[Entry, Member | None]]:
+        """Every entry with the member that holds it; None for the root and for what has none."""
+        members = self.members
+        names = self.manifest.names if self.manifest is not None else None
+        if names is None:
+            return ((entry, members.get(entry.path)) for entry in self.entries)
+        return ((entry, members.get(names.get(entry.path, entry.path))) for entry in self.entries)
+
     def made(self) -> datetime:
         """When it was made: as its manifest says, else its name, else its file; with the zone where that is known."""
         if self.manifest is not None:
@@ -171,7 +179,8 @@ def check_archive(opened: Opened) -> None:
     if manifest is None:
         return
     check_entries(archive, manifest.entries)
-    by_name = {manifest.name_of(entry): entry for entry in manifest.entries if entry.path}
+    names = manifest.names or {}
+    by_name = {names.get(entry.path, entry.path): entry for entry in manifest.entries if entry.path}
     check_against_manifest(archive, opened.members, by_name)
 
 
@@ -183,7 +192,7 @@ def missing_members(opened: Opened) -> list[bytes]:
     if opened.manifest is None:
         return []
     kinds = (EntryKind.FILE, EntryKind.SYMLINK)
-    return [entry.path for entry in opened.entries if entry.kind in kinds and opened.member_of(entry) is None]
+    return [entry.path for entry, member in opened.held() if member is None and entry.kind in kinds]
 
 
 def entry_of(path: bytes, member: Member) -> Entry:

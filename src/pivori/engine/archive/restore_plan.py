@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from msgspec import structs
 
 from pivori.archives.checksum import SUFFIX
 from pivori.archives.members import colliding
@@ -233,7 +235,7 @@ def _with_first_names(
             original = first_items[first]
             heir = heirs.setdefault(first, item.entry.path)
             is_heir = heir == item.entry.path
-            entry = replace(original.entry, path=item.entry.path, hard_link=None if is_heir else heir)
+            entry = structs.replace(original.entry, path=item.entry.path, hard_link=None if is_heir else heir)
             item = Item(entry, original.source, original.member if is_heir else item.member)
         found.append(item)
     return found

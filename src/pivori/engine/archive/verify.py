@@ -12,8 +12,8 @@ from typing import Final
 
 from pivori.archives.checksum import BackgroundDigest, ChecksumFileDamaged, ChecksumWrong, find_checksum, read_checksum
 from pivori.archives.container import ArchiveDamaged, NotAnArchive
-from pivori.archives.manifest import MANIFEST_NAME, Base, ManifestDamaged
-from pivori.engine.archive.content import MISSING, UNREADABLE_KIND, check_content
+from pivori.archives.manifest import Base, ManifestDamaged
+from pivori.engine.archive.content import MISSING, UNREADABLE_KIND, check_content, content_totals
 from pivori.engine.archive.differential import find_base, merged
 from pivori.engine.archive.opening import NO_KEYS, ArchiveUnreadable, Keys, Opened, check_archive, open_archive
 from pivori.entries import Entry, EntryKind
@@ -98,17 +98,6 @@ def verify_archive(request: VerifyRequest, emit: Callable[[Event], None]) -> Ver
     itself is a finding.
     """
     return _Verification(request, emit).run()
-
-
-def content_totals(opened: Opened) -> tuple[int, int]:
-    """How many members the reading of all content reads, and how many bytes: what its progress ends at."""
-    # The manifest was read when the archive was opened, and a further name has no content.
-    sizes = [
-        member.size
-        for name, member in opened.members.items()
-        if member.kind is EntryKind.FILE and member.hard_link is None and name != MANIFEST_NAME
-    ]
-    return len(sizes), sum(sizes)
 
 
 class _Verification:
