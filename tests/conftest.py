@@ -23,9 +23,10 @@ settings.register_profile("default", derandomize=True, deadline=None, database=N
 settings.register_profile("thorough", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# Whoever starts the tests in the background has them ignore Ctrl-C, and every program that they start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Whoever starts the tests in the background has them ignore signals, and every program that they start.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 # What is drawn on a terminal is the same wherever the tests run.
 os.environ["TERM"] = "xterm-256color"
 
