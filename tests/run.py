@@ -18,11 +18,11 @@ COVERAGE_WANTED = 90
 SUITES = {
     "lint": "ruff, mypy --strict, the import contracts, the syntax of the shell scripts",
     "unit": "one module at a time, some beside the ordinary tools they have to agree with; no network",
-    "contract": "every medium against the contract of storage",
+    "contract": "what several have to agree on: media of storage, archives and ordinary tools, smart and git, pip, npm",
     "property": "round trips and invariants on generated data",
     "compat": "with the real restic, both directions",
     "faults": "stopped after every write, failing at every read",
-    "broken": "damaged repositories and what verify says of them",
+    "broken": "damaged repositories and archives, and what is said of them",
     "fuzz": "every parser on generated input, guided by coverage, for a fixed short count",
     "e2e": "the whole program as a person uses it",
 }
@@ -89,7 +89,10 @@ def pytest_arguments(suites: list[str], options: list[str]) -> list[str]:
     places = [str(TESTS / suite) for suite in suites if suite != "lint" and any((TESTS / suite).glob("**/test_*.py"))]
     if "unit" in suites:
         places += sorted(map(str, TESTS.glob("test_*.py")))
-    parallel = [] if options else ["-n", str(max(2, min(8, os.cpu_count() or 2))), "--dist", "worksteal"]
+    workers = max(2, min(8, os.cpu_count() or 2))
+    if suites and WITHOUT_TOOLS.issuperset(suites):
+        workers *= 2  # short tests, which often wait for a file system or a process
+    parallel = [] if options else ["-n", str(workers), "--dist", "worksteal"]
     if not suites and not options:
         measure = ["--cov", "--cov-config", str(ROOT / "pyproject.toml"), "--cov-report", "term"]
         return [str(TESTS), *parallel, *measure, f"--cov-fail-under={COVERAGE_WANTED}"]

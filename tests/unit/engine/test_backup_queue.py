@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from pivori.clock import SystemClock
-from pivori.engine.backup import Backup, BackupRequest
+from pivori.engine.backup import Backup, BackupRequest, walk
 from pivori.engine.backup.crew import Alone, Result, Task
-from pivori.engine.backup.walk import FILES_PER_BATCH
 from pivori.host import ProcessIdentity
 from pivori.repository import Repository, format_time
 from pivori.storage import MemoryStorage
 
 FOLDERS = 200
+FILES = 4
+"""In a folder, and in a batch."""
 
 
 class Slow(Alone):
@@ -32,8 +33,9 @@ def test_the_walk_does_not_run_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for number in range(FOLDERS):
         folder = tmp_path / f"{number}"
         folder.mkdir()
-        for name in range(FILES_PER_BATCH):
+        for name in range(FILES):
             (folder / f"{name}").touch()
+    monkeypatch.setattr(walk, "FILES_PER_BATCH", FILES)
     waiting = []
 
     def give(self: Slow, task: Task) -> None:
@@ -48,6 +50,6 @@ def test_the_walk_does_not_run_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     backup = Backup(repository, request, clock=SystemClock(), emit=lambda _event: None)
     outcome = backup.run()
-    assert outcome.summary.files_new == FOLDERS * FILES_PER_BATCH
+    assert outcome.summary.files_new == FOLDERS * FILES
     assert len(waiting) >= FOLDERS
     assert max(waiting) < 40

@@ -72,8 +72,7 @@ def archive(tmp_path: Path, request: pytest.FixtureRequest) -> Archive:
     (folder / "inner").mkdir(parents=True)
     (folder / "inner/file").write_text("content")
     (tmp_path / "cache").mkdir()  # beforehand: it would change the folder that the source lies in
-    if request.param:
-        time.sleep(0.1)  # what changed in this tick of the clock is not recognised
+    time.sleep(0.1)  # what changed in this tick of the clock is not recognised
     return Archive(folder, tmp_path / "cache" if request.param else None)
 
 
@@ -102,9 +101,9 @@ def test_the_same_documents_change_nothing(archive: Archive) -> None:
     first = archive.keep(FIRST)
     for _ in range(9):  # somebody else may have written into a folder above meanwhile
         again = archive.keep(FIRST, skip=True)
-        if again.skipped:
+        assert again.skipped
+        if not again.summary.tree_blobs:
             break
-    assert again.skipped
     assert (again.summary.data_blobs, again.summary.tree_blobs, again.summary.files_unmodified) == (0, 0, 1)
     assert archive.documents(again.tree) == archive.documents(first.tree)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.engine.smart.conftest import Project
+from tests.contract.smart.conftest import Project
 
 LOCK = {
     "lockfileVersion": 3,

@@ -19,7 +19,7 @@ from pivori.archives.formats import open_container
 from pivori.archives.zip_format import LIMIT, ZipMember, end_records, headers, place_header
 from pivori.entries import EntryKind
 from pivori.errors import PivoriError
-from tests.unit.archives.boxes import contents, make
+from tests.boxes import contents, make
 
 KINDS = [
     (ArchiveFormat.ZIP, Effort.NORMAL, None),

@@ -8,7 +8,7 @@ import pytest
 
 from pivori.engine.exclusion import CACHE_DIRECTORY_TAG, Exclusion, Marker
 from pivori.engine.smart import plan_smart
-from tests.unit.engine.smart.conftest import Project
+from tests.contract.smart.conftest import Project
 
 PACKAGE = '{"scripts": {"build": "vite build"}}'
 

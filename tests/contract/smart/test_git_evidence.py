@@ -11,7 +11,7 @@ import pytest
 from pivori.archives.manifest import Omission
 from pivori.engine.smart import plan_smart
 from pivori.engine.smart.rebuild import StepState, rebuild, rebuild_steps
-from tests.unit.engine.smart.conftest import IDENTITY, Project
+from tests.contract.smart.conftest import IDENTITY, Project
 
 
 def restored(project: Project, tmp_path: Path) -> tuple[Project, list[Omission]]:

@@ -13,7 +13,7 @@ import pytest
 from pivori.archives.container import ArchiveDamaged, ArchiveFormat, Effort, PasswordNeeded, WrongArchivePassword
 from pivori.archives.formats import open_container
 from pivori.entries import EntryKind
-from tests.unit.archives.boxes import Pipe, contents, make, members
+from tests.boxes import Pipe, contents, make, members
 
 Program = Callable[[str], Path]
 SECRET = "correct horse"

@@ -12,7 +12,7 @@ from pivori.archives.manifest import MANIFEST_NAME
 from pivori.archives.pack_tasks import Part, Work
 from pivori.archives.source_files import SourceFiles
 from pivori.entries import Entry
-from tests.unit.archives.boxes import FORMATS, Interfering, Made, check, contents, look, make, members
+from tests.boxes import FORMATS, Interfering, Made, check, contents, look, make, members
 
 WORDS = b"".join(b"%d words, " % number for number in range(40_000))
 PART = 50_000

@@ -20,7 +20,7 @@ from pivori.archives.container import (
 from pivori.archives.formats import open_container
 from pivori.archives.manifest import MANIFEST_NAME
 from pivori.entries import EntryKind
-from tests.unit.archives.boxes import FORMATS, MANIFEST, Pipe, check, contents, digests, look, make, members
+from tests.boxes import FORMATS, MANIFEST, Pipe, check, contents, digests, look, make, members
 
 SECRET = "corréct horse"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pivori.engine.smart.rebuild import StepState, rebuild, rebuild_steps
-from tests.unit.engine.smart.conftest import Project
+from tests.contract.smart.conftest import Project
 
 SITE = f"lib/python3.{sys.version_info.minor}/site-packages"
 

@@ -11,7 +11,7 @@ import pytest
 from pivori.archives.manifest import Omission
 from pivori.engine.smart import plan_smart
 from pivori.engine.smart.rebuild import Step, StepState, check_step, documents_of, rebuild, rebuild_steps
-from tests.unit.engine.smart.conftest import Project
+from tests.contract.smart.conftest import Project
 
 DOCUMENT = ".pivori/bundles/0123456789abcdef.bundle"
 LISTING = ".pivori/packages/0123456789abcdef.txt"
