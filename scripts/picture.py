@@ -5,6 +5,7 @@ FOLDER one in it to back up. Needs tmux. What the terminal shows while the first
 by rich.
 """
 
+import io
 import os
 import re
 import shlex
@@ -82,7 +83,7 @@ def record(terminal: Terminal, folder: str) -> list[str]:
 
 def draw(screens: list[str]) -> str:
     """The pictures, one below the other, as SVG; no font is fetched from anywhere."""
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(f"\x1b[0m\n{'─' * COLUMNS}\n".join(screens)))
     svg = console.export_svg(title="pivori", unique_id="run")
     return re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)

@@ -12,6 +12,7 @@ from pivori.engine.archive.in_place import Swap, SwapFailed
 from pivori.engine.archive.restore import AfterHookFailed, HookFailed, RestoreUndone
 from pivori.engine.archive.restore_files import NoSpaceForRestore
 from tests.archives import archive, everything, picture, restore
+from tests.conftest import missing
 
 ASIDE = "live.before-20251108-120000"
 
@@ -274,7 +275,7 @@ def test_a_mount_point_is_exchanged_from_the_inside(tmp_path: Path, live: Path) 
     mounted = tmp_path / "mounted"
     mounted.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mounted], capture_output=True).returncode:
-        pytest.skip("no right to mount")
+        missing("the right to mount a file system (root)")
     try:
         (mounted / "old").write_text("old")
         (mounted / "text").write_text("old")

@@ -16,6 +16,7 @@ from pivori.engine.archive.planning import PlanRequest, plan_archive
 from pivori.engine.archive.restore_plan import TargetNotEmpty
 from pivori.engine.archive.verify import FindingKind, VerifyOutcome, VerifyRequest, verify_archive
 from tests.archives import archive, everything, nobody_listens, picture, restore
+from tests.conftest import missing
 
 NAME = "pivori-complete-20251108-020000"
 LATER = "pivori-differential-20251109-020000"
@@ -225,7 +226,7 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_there(tmp_path: Path) -> No
     root.mkdir()
     (root / "file").write_text("x")
     if os.geteuid() != 0:
-        pytest.skip("only root makes devices")
+        missing("the right to make devices (root)")
     os.mknod(root / "device", 0o600 | 0o020000, os.makedev(1, 3))
     made = archive(root, tmp_path / "a.zip")
     assert [(each.path, each.reason) for each in made.manifest.not_captured] == [("device", "it is a device")]

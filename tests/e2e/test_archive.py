@@ -13,7 +13,7 @@ import pytest
 
 from pivori.archives.workspace import PARTIAL
 from tests.archives import everything, picture
-from tests.conftest import Pivori
+from tests.conftest import Pivori, missing
 
 MIB = 1 << 20
 
@@ -301,7 +301,7 @@ def test_a_place_that_cannot_be_written(pivori: Pivori, place: Path, tmp_path: P
     fixed = tmp_path / "read only"
     fixed.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", fixed], capture_output=True).returncode:
-        pytest.skip("no right to mount")
+        missing("the right to mount a file system (root)")
     try:
         refused(pivori, place, "create", place / "tree", "-d", fixed, code="destination-unwritable", about=fixed)
         refused(pivori, place, "restore", place / "a.zip", "-t", fixed / "a", code="target-unwritable", about=fixed)
@@ -323,7 +323,7 @@ def test_no_space(pivori: Pivori, place: Path, tmp_path: Path) -> None:
     small.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", small], capture_output=True)
     if mounted.returncode:
-        pytest.skip("no right to mount")
+        missing("the right to mount a file system (root)")
     try:
         # No history of this tree's own is needed: the run before tells how it packs.
         refused(pivori, place, "create", place / "tree", "-d", small, code="no-space-for-archive", about=small)

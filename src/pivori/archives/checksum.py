@@ -66,7 +66,7 @@ def read_checksum(path: Path, archive: Path) -> str:
     with path.open("rb") as file:
         content = file.read(_LARGEST)
     found = [match for line in content.splitlines() if (match := _LINE.fullmatch(line.strip(b"\r")))]
-    named = [match for match in found if os.path.basename(_unescaped(match)) == os.fsencode(archive.name)]  # noqa: PTH119 - bytes
+    named = [match for match in found if os.path.basename(_unescaped(match)) == os.fsencode(archive.name)]  # noqa: PTH119 - names are bytes here
     chosen = named or (found if len(found) == 1 else [])
     if not chosen:
         raise ChecksumFileDamaged(path=str(path), reason=N_("it holds no checksum of this archive"))

@@ -1,7 +1,7 @@
 """Raw deflate streams, by the fastest library that is installed: libdeflate, ISA-L, else zlib.
 
 libdeflate is the best for content that is whole in memory; ISA-L is several times faster at a few percent more bytes,
-and makes streams in parts. Both are optional: without them everything works, slower.
+and makes streams in parts. Where one is missing, zlib does its work, slower.
 """
 
 import zlib

@@ -81,6 +81,8 @@ def check_items(archive: str, items: Sequence[Item]) -> None:
     for path, kind, link in items:
         if kind is None:
             raise refused(archive, path, _SPECIAL)
+        if link is not None:
+            links[path] = plain_name(link)
         if not path and kind is EntryKind.DIRECTORY and path not in kinds:
             kinds[b""] = kind
             continue
@@ -88,8 +90,6 @@ def check_items(archive: str, items: Sequence[Item]) -> None:
         if path in kinds:
             raise refused(archive, path, _TWICE)
         kinds[path] = kind
-        if link is not None:
-            links[path] = plain_name(link)
     _check_parents(archive, kinds)
     for path, first in links.items():
         if kinds.get(first) is not EntryKind.FILE or first in links:

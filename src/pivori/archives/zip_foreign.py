@@ -97,7 +97,7 @@ class _Pieces(Iterator[Piece]):
 def _opened(job: ForeignZipJob) -> Any:
     try:
         if job.has_aes:
-            import pyzipper  # an optional library, for these members only
+            import pyzipper  # loaded for these members only
 
             return pyzipper.AESZipFile(job.path)
         return zipfile.ZipFile(job.path)

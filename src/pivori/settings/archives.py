@@ -90,7 +90,7 @@ def _from_keyring(name: str) -> Secret:
     """The password that the desktop's keyring has under ``SERVICE/NAME``."""
     service, _, user = name.partition("/")
     try:
-        import keyring  # optional, and slow to load
+        import keyring  # slow to load
         from keyring.errors import KeyringError
     except ImportError:
         raise KeyringFailed(name=name, reason=N_("the Python package “keyring” is not installed")) from None

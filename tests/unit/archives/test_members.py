@@ -50,6 +50,7 @@ def item(path: bytes, kind: EntryKind | None, link: bytes | None = None) -> Item
         [item(b"s", SYMLINK), item(b"link", FILE, b"s")],
         [item(b"a", FILE), item(b"b", FILE, b"a"), item(b"c", FILE, b"b")],
         [item(b"a", FILE, b"a")],
+        [item(b"", DIRECTORY, b"not there")],
     ],
     ids=lambda items: b" ".join(path[:20] for path, _, _ in items).decode("ascii", "backslashreplace"),
 )

@@ -1,17 +1,13 @@
 """The walk waits for those who read, so that what is found but not read yet stays small however large the tree is."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pivori.clock import SystemClock
-from pivori.engine.backup import Backup, BackupRequest, walk
+from pivori.engine.backup import Backup, walk
 from pivori.engine.backup.crew import Alone, Result, Task
-from pivori.host import ProcessIdentity
-from pivori.repository import Repository, format_time
-from pivori.storage import MemoryStorage
+from tests.unit.engine.looking import backup_of, new_repository
 
 FOLDERS = 200
 FILES = 4
@@ -44,11 +40,7 @@ def test_the_walk_does_not_run_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Slow, "give", give)
     monkeypatch.setattr(Backup, "_hire", lambda self, _stack: Slow(self._intake, with_atime=self._request.with_atime))
-    repository = Repository.create(MemoryStorage(), "x", username="u", hostname="h", created=format_time(0))
-    request = BackupRequest(
-        sources=[os.fsencode(tmp_path)], identity=ProcessIdentity.current(), host="h", time_ns=SystemClock().now_ns()
-    )
-    backup = Backup(repository, request, clock=SystemClock(), emit=lambda _event: None)
+    backup = backup_of(new_repository(), tmp_path)
     outcome = backup.run()
     assert outcome.summary.files_new == FOLDERS * FILES
     assert len(waiting) >= FOLDERS

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pivori.clock import SystemClock
-from pivori.engine.backup import Backup, BackupOutcome, BackupRequest, DocumentsClash
+from pivori.engine.backup import BackupOutcome, DocumentsClash
 from pivori.engine.document_reading import read_document
 from pivori.engine.documents import has_documents, is_document
 from pivori.engine.restore.items import PathNotInSnapshot, find_subtree
-from pivori.host import ProcessIdentity
-from pivori.repository import LoadedSnapshot, Node, Repository, format_time, raw_name, unix_mode
-from pivori.storage import MemoryStorage
+from pivori.repository import LoadedSnapshot, Node, Repository, raw_name, unix_mode
+from tests.unit.engine.looking import backup_of, new_repository
 
 FIRST = {b".pivori/manifest.json": b"{}", b".pivori/bundles/a.bundle": b"bundle"}
 OTHER = {b".pivori/manifest.json": b"{1}", b".pivori/bundles/a.bundle": b"bundle"}
@@ -28,27 +26,20 @@ class Archive:
 
     folder: Path
     cache: Path | None = None
-    repository: Repository = field(
-        default_factory=lambda: Repository.create(
-            MemoryStorage(), "x", username="u", hostname="h", created=format_time(0)
-        )
-    )
+    repository: Repository = field(default_factory=new_repository)
     parent: LoadedSnapshot | None = None
 
     def keep(self, documents: Mapping[bytes, bytes], *, skip: bool = False, force: bool = False) -> BackupOutcome:
         """One backup, compared with the one before."""
-        request = BackupRequest(
-            sources=[os.fsencode(self.folder)],
-            identity=ProcessIdentity.current(),
-            host="h",
-            time_ns=time.time_ns(),
+        outcome = backup_of(
+            self.repository,
+            self.folder,
             parent=self.parent,
             documents=documents,
             skip_if_unchanged=skip,
             force=force,
             cache_directory=self.cache,
-        )
-        outcome = Backup(self.repository, request, clock=SystemClock(), emit=lambda _event: None).run()
+        ).run()
         if outcome.snapshot_id is not None:
             self.parent = self.repository.load_snapshot(outcome.snapshot_id)
         return outcome

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from pivori.clock import SystemClock
-from pivori.engine.backup import Backup, BackupOutcome, BackupRequest, walk
+from pivori.engine.backup import BackupOutcome, walk
 from pivori.engine.exclusion import Exclusion
 from pivori.engine.restore.items import find_subtree
-from pivori.host import Entry, ProcessIdentity, find_entries, read_directory
-from pivori.repository import LoadedSnapshot, Node, Repository, format_time, raw_name, unix_mode
-from pivori.storage import MemoryStorage
+from pivori.host import Entry, find_entries, read_directory
+from pivori.repository import LoadedSnapshot, Node, Repository, raw_name, unix_mode
+from tests.unit.engine.looking import backup_of, new_repository
 
 FIELDS = ("st_mode", "st_ino", "st_dev", "st_nlink", "st_uid", "st_gid", "st_size", "st_atime", "st_mtime", "st_ctime")
 
@@ -60,11 +59,7 @@ class Machine:
     folder: Path
     cache: Path
     patch: pytest.MonkeyPatch
-    repository: Repository = field(
-        default_factory=lambda: Repository.create(
-            MemoryStorage(), "x", username="u", hostname="h", created=format_time(0)
-        )
-    )
+    repository: Repository = field(default_factory=new_repository)
     parent: LoadedSnapshot | None = None
 
     def mount(self, mount: Mount) -> None:
@@ -82,15 +77,7 @@ class Machine:
 
     def keep(self) -> BackupOutcome:
         """One backup, compared with the one before."""
-        request = BackupRequest(
-            sources=[os.fsencode(self.folder)],
-            identity=ProcessIdentity.current(),
-            host="h",
-            time_ns=time.time_ns(),
-            parent=self.parent,
-            cache_directory=self.cache,
-        )
-        outcome = Backup(self.repository, request, clock=SystemClock(), emit=lambda _event: None).run()
+        outcome = backup_of(self.repository, self.folder, parent=self.parent, cache_directory=self.cache).run()
         self.parent = self.repository.load_snapshot(outcome.snapshot_id or "")
         return outcome
 
@@ -150,16 +137,9 @@ def test_the_same_mount_is_recognised(machine: Machine) -> None:
 
 
 def test_a_mount_point_at_the_root_of_the_machine_is_another_file_system() -> None:
-    repository = Repository.create(MemoryStorage(), "x", username="u", hostname="h", created=format_time(0))
-    request = BackupRequest(
-        sources=[b"/"],
-        identity=ProcessIdentity.current(),
-        host="h",
-        time_ns=time.time_ns(),
-        exclusion=Exclusion(["/*", "!/proc"], roots=[b"/"]),
-        one_file_system=True,
-    )
-    outcome = Backup(repository, request, clock=SystemClock(), emit=lambda _event: None).run()
+    repository = new_repository()
+    exclusion = Exclusion(["/*", "!/proc"], roots=[b"/"])
+    outcome = backup_of(repository, Path("/"), exclusion=exclusion, one_file_system=True).run()
     [proc] = repository.read_tree(outcome.tree)
     assert raw_name(proc) == b"proc"
     assert repository.read_tree(proc.subtree or "") == []

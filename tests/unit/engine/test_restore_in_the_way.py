@@ -9,6 +9,7 @@ import pytest
 
 from pivori.engine.restore import IN_THE_WAY, Action, plan_restore
 from tests.compat.hostile_tree import compare, facts, noise
+from tests.conftest import missing
 from tests.unit.engine.test_restore import ROOT, Laboratory, inside
 
 TWO_BLOBS = noise(21, 1_500_000)
@@ -35,7 +36,7 @@ MAKERS: dict[str, Callable[[Path], object]] = {
 def laboratory(request: pytest.FixtureRequest, tmp_path: Path) -> Laboratory:
     """Each kind of thing, and a file beside it; the target has a folder in the place of the thing."""
     if request.param == "device" and not ROOT:
-        pytest.skip("needs root to make a device")
+        missing("the right to make devices (root)")
     laboratory = Laboratory(tmp_path)
     (laboratory.source / "d").mkdir(parents=True)
     MAKERS[request.param](laboratory.source / "d" / "thing")

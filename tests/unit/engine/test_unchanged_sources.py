@@ -1,17 +1,14 @@
 """No snapshot when nothing that was asked for has changed."""
 
-import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pivori.clock import SystemClock
-from pivori.engine.backup import Backup, BackupOutcome, BackupRequest
-from pivori.host import ProcessIdentity
-from pivori.repository import LoadedSnapshot, Repository, format_time
+from pivori.engine.backup import BackupOutcome
+from pivori.repository import LoadedSnapshot
 from pivori.storage import Kind, MemoryStorage
+from tests.unit.engine.looking import backup_of, new_repository
 
 
 class Keeper:
@@ -24,22 +21,15 @@ class Keeper:
         (root / "other").mkdir()
         (root / "other/single").write_text("content")
         self.storage = MemoryStorage()
-        self.repository = Repository.create(self.storage, "x", username="u", hostname="h", created=format_time(0))
+        self.repository = new_repository(self.storage)
         self.parent: LoadedSnapshot | None = None
         self.parent = self.repository.load_snapshot(self.keep().snapshot_id or "")
 
     def keep(self, *, dry_run: bool = False) -> BackupOutcome:
         """One backup."""
-        request = BackupRequest(
-            sources=[os.fsencode(self.root / "way/folder"), os.fsencode(self.root / "other/single")],
-            identity=ProcessIdentity.current(),
-            host="h",
-            time_ns=time.time_ns(),
-            parent=self.parent,
-            skip_if_unchanged=True,
-            dry_run=dry_run,
-        )
-        return Backup(self.repository, request, clock=SystemClock(), emit=lambda _event: None).run()
+        sources = self.root / "way/folder", self.root / "other/single"
+        options = {"parent": self.parent, "skip_if_unchanged": True, "dry_run": dry_run}
+        return backup_of(self.repository, *sources, **options).run()
 
 
 @pytest.fixture
@@ -81,3 +71,14 @@ def test_damage_of_the_one_before_counts_as_a_change(keeper: Keeper) -> None:
     (keeper.root / "way/new").touch()
     outcome = keeper.keep()
     assert outcome.snapshot_id is not None
+
+
+def test_a_source_may_lie_deeper_than_functions_may_call_each_other(tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["d"] * 1100)
+    for depth in range(0, 1101, 100):
+        tmp_path.joinpath(*["d"] * depth).mkdir(parents=True, exist_ok=True)
+    repository = new_repository()
+    first = backup_of(repository, folder).run()
+    (tmp_path / "new").touch()
+    parent = repository.load_snapshot(first.snapshot_id or "")
+    assert backup_of(repository, folder, parent=parent, skip_if_unchanged=True).run().skipped

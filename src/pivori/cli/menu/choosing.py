@@ -45,7 +45,7 @@ def chooser_for(output: Output) -> Chooser:
     if output.is_dumb:
         return NumberChooser(output)
     try:
-        import questionary  # noqa: F401 - optional, and slow to load
+        import questionary  # noqa: F401 - whether it is there; numbers do without it
     except ImportError:
         return NumberChooser(output)
     return ArrowChooser(output)

@@ -86,9 +86,7 @@ class Opened:
     def held(self) -> Iterator[tuple[Entry, Member | None]]:
         """Every entry with the member that holds it; None for the root and for what has none."""
         members = self.members
-        names = self.manifest.names if self.manifest is not None else None
-        if names is None:
-            return ((entry, members.get(entry.path)) for entry in self.entries)
+        names = (self.manifest.names if self.manifest is not None else None) or {}
         return ((entry, members.get(names.get(entry.path, entry.path))) for entry in self.entries)
 
     def made(self) -> datetime:

@@ -10,19 +10,21 @@ def same_sources(repository: Repository, before: str | None, after: str | None, 
     The directories on the way to the sources do not count: what somebody else does in ``/home`` or ``/tmp`` changes
     their times. Both trees are stored. Raises BlobMissing, BlobDamaged, TreeDamaged.
     """
-    if before == after:
-        return True
-    if before is None or after is None or sources.whole:
-        return False
-    old = {node.name: node for node in repository.read_tree(before)}
-    new = {node.name: node for node in repository.read_tree(after)}
-    if old.keys() != new.keys():
-        return False
-    for name, node in new.items():
-        below = sources.children.get(raw_name(node))
-        if below is None or below.whole:
-            if node != old[name]:
-                return False
-        elif not same_sources(repository, old[name].subtree, node.subtree, below):
+    waiting = [(before, after, sources)]
+    while waiting:
+        one, other, below = waiting.pop()
+        if one == other:
+            continue
+        if one is None or other is None or below.whole:
             return False
+        old = {node.name: node for node in repository.read_tree(one)}
+        new = {node.name: node for node in repository.read_tree(other)}
+        if old.keys() != new.keys():
+            return False
+        for name, node in new.items():
+            child = below.children.get(raw_name(node))
+            if child is not None and not child.whole:
+                waiting.append((old[name].subtree, node.subtree, child))
+            elif node != old[name]:
+                return False
     return True

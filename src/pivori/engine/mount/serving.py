@@ -120,7 +120,7 @@ def _check_mount_point(path: Path) -> None:
 
 def _load_library() -> ModuleType:
     try:
-        import mfusepy  # an optional dependency, which loads libfuse
+        import mfusepy  # loads libfuse, which may be missing
     except ImportError:
         raise FuseMissing() from None
     except (OSError, AttributeError) as error:
