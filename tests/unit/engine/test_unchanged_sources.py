@@ -79,6 +79,6 @@ def test_a_source_may_lie_deeper_than_functions_may_call_each_other(tmp_path: Pa
         tmp_path.joinpath(*["d"] * depth).mkdir(parents=True, exist_ok=True)
     repository = new_repository()
     first = backup_of(repository, folder).run()
-    (tmp_path / "new").touch()
+    (folder.parent / "new").touch()
     parent = repository.load_snapshot(first.snapshot_id or "")
     assert backup_of(repository, folder, parent=parent, skip_if_unchanged=True).run().skipped
