@@ -4,13 +4,16 @@ The processes are the children of one that does nothing else (:class:`Nursery`):
 that a process to be killed costs a few milliseconds.
 """
 
+import faulthandler
 import importlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from unittest.mock import patch
 
@@ -21,11 +24,15 @@ from pivori.settings.load import Environment
 from pivori.storage import Storage, open_storage
 from pivori.storage.wrap import FaultPlan, FaultStorage
 from pivori.storage.wrap.faults import Failure, Moment
+from tests.faults.places import Place
 
 ROOT = Path(__file__).resolve().parents[2]
 
 PACK_SIZE = 512 << 10
 """Small packs, so that a small data set makes several."""
+
+PATIENCE = 60.0
+"""Seconds after which a program that was to end is told to say where it stands, and is ended."""
 
 WEAK_SCRYPT = 1 << 10
 """Keys that open quickly; what a key costs is not under test here."""
@@ -94,13 +101,22 @@ class Nursery:
             text=True,
         )
 
-    def run(self, home: Path, arguments: Sequence[str | Path], *, plan: FaultPlan, workers: int) -> int:
+    def run(
+        self,
+        home: Path,
+        arguments: Sequence[str | Path],
+        *,
+        plan: FaultPlan | None = None,
+        place: Place | None = None,
+        workers: int,
+    ) -> int:
         """Run the program in a child; its exit status, negative for the signal that killed it.
 
-        What it says is in the file ``said`` beside its home.
+        It is disturbed by what the ``plan`` says, or interrupted at the ``place``. What it says is in the file ``said``
+        beside its home; where it does not end, that is where it stands.
         """
-        writes = [plan.at_write, plan.failure.value, plan.moment.value, plan.lasting]
-        order = [str(home), str(plan.state), writes, workers, [str(argument) for argument in arguments]]
+        writes = plan and [str(plan.state), plan.at_write, plan.failure.value, plan.moment.value, plan.lasting]
+        order = [str(home), writes, place and asdict(place), workers, [str(argument) for argument in arguments]]
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
@@ -120,16 +136,30 @@ def serve() -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _obey(home: str, state: str, writes: tuple[int, str, str, bool], workers: int, arguments: list[str]) -> int:
+def _obey(
+    home: str,
+    writes: tuple[str, int, str, str, bool] | None,
+    place: dict[str, object] | None,
+    workers: int,
+    arguments: list[str],
+) -> int:
     """What a child does; its exit status."""
-    at_write, failure, moment, lasting = writes
     said = os.open(Path(home).with_name("said"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(said, 1)
     os.dup2(said, 2)
-    plan = FaultPlan(Path(state), at_write=at_write, failure=Failure(failure), moment=Moment(moment), lasting=lasting)
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)
+    plan = None
+    if writes is not None:
+        state, at_write, failure, moment, lasting = writes
+        plan = FaultPlan(
+            Path(state), at_write=at_write, failure=Failure(failure), moment=Moment(moment), lasting=lasting
+        )
     try:
-        return pivori(Path(home), arguments, plan=plan, workers=workers)
+        with Place(**place).disturbed() if place is not None else nullcontext():  # type: ignore[arg-type]
+            return pivori(Path(home), arguments, plan=plan, workers=workers)
     finally:
+        # As at the end of a process: threads that do not end keep it.
+        threading._shutdown()  # type: ignore[attr-defined]
         sys.stdout.flush()
 
 

@@ -15,6 +15,7 @@ from pivori.repository import LoadedSnapshot, Repository
 from pivori.storage import LocalStorage
 from pivori.storage.wrap import FaultPlan
 from tests.faults import driver
+from tests.faults.places import Place
 from tests.restic import Restic, environment
 
 PASSWORD = "correct horse"
@@ -117,9 +118,16 @@ class Laboratory:
         home = self.folder / "home"
         return driver.pivori(home, self.arguments(*arguments), plan=plan, only=only, workers=workers)
 
-    def run_apart(self, *arguments: str | Path, plan: FaultPlan, workers: int = 1) -> int:
+    def run_apart(
+        self, *arguments: str | Path, plan: FaultPlan | None = None, place: Place | None = None, workers: int = 1
+    ) -> int:
         """Run a command in a process of its own; its exit status, negative for the signal that killed it."""
-        return nursery().run(self.folder / "home", self.arguments(*arguments), plan=plan, workers=workers)
+        home = self.folder / "home"
+        return nursery().run(home, self.arguments(*arguments), plan=plan, place=place, workers=workers)
+
+    def said(self) -> str:
+        """What commands in processes of their own have said."""
+        return (self.folder / "said").read_text()
 
     def backup(self, *options: str, workers: int = 1) -> str:
         """Back the source up; the new snapshot's name."""

@@ -41,6 +41,9 @@ class TarJob:
 class _Pieces(Iterator[Piece]):
     """Gives the pieces of a job, decompressing one frame at a time."""
 
+    _descriptor = -1
+    """None yet: an object whose making was interrupted is cleared away as well."""
+
     def __init__(self, job: TarJob) -> None:
         self._job = job
         self._starts = [frame.start for frame in job.frames]
@@ -49,7 +52,6 @@ class _Pieces(Iterator[Piece]):
         self._decompressor = zstandard.ZstdDecompressor()
         self._number = -1
         self._content = memoryview(b"")
-        self._descriptor = -1
         self._descriptor = os.open(job.path, os.O_RDONLY | os.O_CLOEXEC)
         check_identity(job.path, self._descriptor, job.identity)
 

@@ -96,6 +96,9 @@ def verify_password(descriptor: int, archive: str, wanted: Wanted, password: byt
 class _Pieces(Iterator[Piece]):
     """Gives the pieces of a job. An error of one member leaves the others readable."""
 
+    _descriptor = -1
+    """None yet: an object whose making was interrupted is cleared away as well."""
+
     def __init__(self, job: ZipJob) -> None:
         self._job = job
         self._left = iter(job.wanted)
@@ -103,7 +106,6 @@ class _Pieces(Iterator[Piece]):
         self._end = max(wanted.limit for wanted in job.wanted) if job.wanted else 0
         self._window = memoryview(b"")
         self._window_at = 0
-        self._descriptor = -1
         self._descriptor = os.open(job.path, os.O_RDONLY | os.O_CLOEXEC)
         check_identity(job.path, self._descriptor, job.identity)
 

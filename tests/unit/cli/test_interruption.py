@@ -1,9 +1,15 @@
 """The first signal interrupts, the others do not; SIGHUP never does; what the caller ignores stays ignored."""
 
+import itertools
 import os
 import signal
+import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
 
 import pytest
 
@@ -114,3 +120,51 @@ def test_what_comes_of_an_interruption_is_one() -> None:
     assert is_interruption(caught.value)
     assert is_interruption(Interrupted(signal.SIGINT))
     assert not is_interruption(RuntimeError())
+
+
+def interrupted_at(number: int, action: Callable[[], object]) -> bool:
+    """Do something, with SIGTERM when Python looks for signals for the ``number``-th time; whether it came so far."""
+    passed = 0
+
+    def pass_by(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal passed
+        passed += event != "c_call"
+        if passed == number:
+            sys.setprofile(None)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    sys.setprofile(pass_by)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return passed >= number
+
+
+def test_no_lock_of_pythons_own_stays_taken() -> None:
+    for number in itertools.count(1):
+        event = threading.Event()
+        came = False
+        with suppress(Interrupted), interruptions():
+            came = interrupted_at(number, event.set)
+            if came:
+                time.sleep(20)
+        other = threading.Thread(target=event.set, daemon=True)
+        other.start()
+        other.join(20)
+        assert not other.is_alive(), f"interrupted at {number}, the lock stays taken"
+        if number > 20 and not came:
+            break
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [lambda: threading.Event().wait(30), lambda: subprocess.run(["sleep", "30"], check=True)],
+    ids=["for a thread", "for a program"],
+)
+def test_a_wait_is_interrupted(wait: Callable[[], object]) -> None:
+    sender = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
+    sender.start()
+    with pytest.raises(Interrupted), interruptions():
+        wait()
+    sender.join()
