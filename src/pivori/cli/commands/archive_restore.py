@@ -16,7 +16,7 @@ import click
 from pivori.archives.manifest import Omission
 from pivori.cli.archive_options import ArchiveKeys, absolute, archive_key_options, note_run, workers
 from pivori.cli.consent import require_consent
-from pivori.cli.failures import DONE, INCOMPLETE
+from pivori.cli.failures import DONE, INCOMPLETE, fill
 from pivori.cli.notices import tell_of_restoring
 from pivori.cli.options import repository_command
 from pivori.cli.output import Output
@@ -26,7 +26,7 @@ from pivori.cli.session import Session
 from pivori.cli.wording import show_bytes, show_duration, show_number, show_path
 from pivori.engine.archive.documents import read_documents
 from pivori.engine.archive.history import Operation, Outcome
-from pivori.engine.archive.restore import run_plan
+from pivori.engine.archive.restore import SwapWasKilled, run_plan
 from pivori.engine.archive.restore_files import RestoreOutcome
 from pivori.engine.archive.restore_plan import Action, NoRootKnown, RestorePlan, RestoreRequest, plan_restore
 from pivori.engine.archive.tree import ArchiveTree, open_tree
@@ -141,6 +141,8 @@ def _restore(session: Session, options: Options, tree: ArchiveTree, plan: Restor
         def emit(event: Event) -> None:
             progress.update(event)
             tell_of_restoring(event, output)
+            if isinstance(event, SwapWasKilled):
+                _tell_of_the_killed(event, output)
 
         rebuilt: list[StepOutcome] = []
 
@@ -251,6 +253,13 @@ def _tell(
     if outcome.failures:
         text = ngettext("{count} path could not be restored.", "{count} paths could not be restored.", outcome.failures)
         output.warn(text.format(count=show_number(outcome.failures)), name="incomplete", count=outcome.failures)
+
+
+def _tell_of_the_killed(event: SwapWasKilled, output: Output) -> None:
+    """Say where the tree is that an earlier restore moved aside and could not replace."""
+    text = N_("An earlier restore to {target} was killed in the middle: what it had moved aside is in {path}.")
+    places = {"target": event.target, "path": event.aside}
+    output.warn(fill(text, places), name="swap-was-killed", **places)
 
 
 def _tell_left_out(count: int, output: Output) -> None:

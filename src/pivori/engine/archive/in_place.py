@@ -6,6 +6,7 @@ The new tree is complete before anything is moved; then every part takes two ren
 
 import errno
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,22 @@ class Swap:
         for directory, _names, _files in os.walk(top, topdown=False):
             with suppress(OSError):
                 os.rmdir(directory)
+
+
+def aside_name(name: str, stamp: str) -> str:
+    """What a tree is called that another one has replaced."""
+    return f"{name}.before-{stamp}"
+
+
+def staged_name(name: str, stamp: str) -> str:
+    """What a tree is called that is being restored, before it takes its place."""
+    return f".{name}.restoring-{stamp}"
+
+
+def stamp_of_staged(name: str, tree: str) -> str | None:
+    """The moment in the name of a tree that is being restored to take the place of ``tree``; None for another name."""
+    found = re.fullmatch(re.escape(staged_name(tree, "")) + "([0-9]{8}-[0-9]{6})", name)
+    return found[1] if found else None
 
 
 def _at(place: Path, part: bytes) -> bytes:

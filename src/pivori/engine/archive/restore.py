@@ -10,9 +10,10 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from pivori.engine.archive.in_place import Swap
+from pivori.engine.archive.in_place import Swap, aside_name, stamp_of_staged
 from pivori.engine.archive.placing import free_bytes
 from pivori.engine.archive.restore_files import Filling, NoSpaceForRestore, RestoreOutcome
 from pivori.engine.archive.restore_plan import RestorePlan, RestoreRequest, check_names, plan_restore
@@ -54,6 +55,14 @@ class TargetUnwritable(PivoriError):
     code = "target-unwritable"
     message = N_("Nothing can be restored to {path}: {reason}. Nothing was changed.")
     hint = N_("Check the permissions there, or restore elsewhere with --target.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SwapWasKilled(Event):
+    """An earlier restore to ``target`` did not live to put all in place; what it had moved aside is in ``aside``."""
+
+    target: Path
+    aside: Path
 
 
 def restore_archive(request: RestoreRequest, emit: Callable[[Event], None]) -> RestoreOutcome:
@@ -114,7 +123,7 @@ def _restore_fresh(tree: ArchiveTree, plan: RestorePlan, emit: Callable[[Event],
         plan.staged.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TargetUnwritable(path=str(target), reason=error.strerror or str(error)) from None
-    with _staging(plan):
+    with _staging(plan, emit):
         outcome = Filling(tree, plan, plan.staged, emit).run()
         os.rename(plan.staged, target)
     return outcome
@@ -131,7 +140,7 @@ def _replace(
 ) -> RestoreOutcome:
     """Restore beside the tree that is there, then exchange the two."""
     request = plan.request
-    with _staging(plan):
+    with _staging(plan, emit):
         outcome = Filling(tree, plan, plan.staged, emit).run()
         if request.before:
             _before(request)
@@ -194,10 +203,10 @@ def _run(command: str | None, target: Path) -> tuple[int, str] | None:
 
 
 @contextmanager
-def _staging(plan: RestorePlan) -> Iterator[None]:
+def _staging(plan: RestorePlan, emit: Callable[[Event], None]) -> Iterator[None]:
     """The directory that the tree is restored to first; it is gone afterwards, unless it went to its place."""
     staged = plan.staged
-    _remove_leftovers(staged)
+    _remove_leftovers(plan, emit)
     try:
         staged.mkdir(mode=0o700)
     except OSError as error:
@@ -221,11 +230,15 @@ def _check_room(plan: RestorePlan, place: Path) -> None:
         raise NoSpaceForRestore(path=str(plan.request.target), needed=plan.room, free=free)
 
 
-def _remove_leftovers(staged: Path) -> None:
-    """Remove what restores that were killed left beside the target: nobody has it locked."""
-    beginning = staged.name.rpartition("-")[0].rpartition("-")[0] + "-"
-    for path in staged.parent.iterdir():
-        if not path.name.startswith(beginning):
+def _remove_leftovers(plan: RestorePlan, emit: Callable[[Event], None]) -> None:
+    """Remove what restores that were killed left beside the target: nobody has it locked.
+
+    What such a one had moved aside stays there, and is told.
+    """
+    target, place = plan.request.target, plan.staged.parent
+    for path in place.iterdir():
+        stamp = stamp_of_staged(path.name, target.name)
+        if stamp is None:
             continue
         with suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -234,6 +247,9 @@ def _remove_leftovers(staged: Path) -> None:
                 remove_tree(path)
             finally:
                 os.close(descriptor)
+            aside = place / aside_name(target.name, stamp)
+            if os.path.lexists(aside):
+                emit(SwapWasKilled(target=target, aside=aside))
 
 
 def remove_tree(path: Path) -> None:

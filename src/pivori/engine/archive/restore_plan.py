@@ -14,7 +14,7 @@ from msgspec import structs
 from pivori.archives.checksum import SUFFIX
 from pivori.archives.members import colliding
 from pivori.archives.naming import parse_name
-from pivori.engine.archive.in_place import children, parts_to_swap
+from pivori.engine.archive.in_place import aside_name, children, parts_to_swap, staged_name
 from pivori.engine.archive.opening import NO_KEYS, Keys
 from pivori.engine.archive.planning import OWN_ARCHIVES
 from pivori.engine.archive.tree import ArchiveTree, Item
@@ -188,9 +188,9 @@ def _places_beside(target: Path, place: Path, moment: datetime) -> tuple[Path, P
     """Where the new tree is made and where the old one goes; with a later second if that one was used before."""
     while True:
         stamp = f"{moment:%Y%m%d-%H%M%S}"
-        aside = place / f"{target.name}.before-{stamp}"
+        aside = place / aside_name(target.name, stamp)
         if not os.path.lexists(aside):
-            return place / f".{target.name}.restoring-{stamp}", aside
+            return place / staged_name(target.name, stamp), aside
         moment += timedelta(seconds=1)
 
 
