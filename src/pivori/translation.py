@@ -40,6 +40,12 @@ def filled(template: str, details: Mapping[str, object]) -> str:
     return template.format(**details)
 
 
+class ByteCount(int):
+    """A number of bytes; people read it as ``1.5 GiB``, programs as the number."""
+
+    __slots__ = ()
+
+
 class Phrase(str):
     """A part of a sentence with values in it: English text that keeps its template, so that it can be translated.
 

@@ -35,3 +35,9 @@ def test_the_program_does_not_get_the_password(pivori: Pivori, repository: str) 
     command = [sys.executable, "-c", "import os; print('PIVORI_PASSWORD' in os.environ)"]
     pivori("backup", "-r", repository, "--stdin-from-command", "x", "--", *command, PIVORI_PASSWORD="secret")
     assert pivori("dump", "-r", repository, "latest", "/x", PIVORI_PASSWORD="secret").stdout == "False\n"
+
+
+def test_a_misspelled_program_makes_no_repository(pivori: Pivori) -> None:
+    ended = pivori("backup", "--stdin-from-command", "db.sql", "--", "pg_dumpp", "shop", expect=1)
+    assert "pg_dumpp" in ended.stderr
+    assert not list((pivori.home / ".local").rglob("repository*"))

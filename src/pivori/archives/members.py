@@ -14,7 +14,7 @@ from pivori.archives.container import Member, MemberRefused
 from pivori.archives.manifest import FOLDER
 from pivori.entries import Entry, EntryKind
 from pivori.errors import PivoriError
-from pivori.translation import N_, Phrase
+from pivori.translation import N_, ByteCount, Phrase
 
 MOST_EXPANSION: Final = 1100
 """Deflate makes at most 1032 bytes of one; a member that is larger than its whole archive by more is a bomb."""
@@ -40,7 +40,7 @@ class ArchiveBomb(PivoriError):
     """An archive announces far more content than it can hold honestly."""
 
     code = "archive-bomb"
-    message = N_("{archive} holds a member that is refused, {member}: {size} bytes are too many for such an archive.")
+    message = N_("{archive} holds a member that is refused, {member}: {size} are too much for such an archive.")
     hint = N_("Do not trust this archive. If you know it to be right, add --allow-large.")
 
 
@@ -171,7 +171,7 @@ def check_expansion(archive: str, length: int, sizes: Iterable[tuple[bytes, int]
         if size > largest[1]:
             largest = (path, size)
         if total > bound:
-            raise ArchiveBomb(archive=archive, member=largest[0], size=total)
+            raise ArchiveBomb(archive=archive, member=largest[0], size=ByteCount(total))
 
 
 def _folded(path: bytes) -> str | bytes:

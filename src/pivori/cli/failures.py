@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pivori.cli.output import Output, OutputFailed, silence_standard_output
-from pivori.cli.wording import show_path
+from pivori.cli.wording import show_bytes, show_path
 from pivori.clock import Clock
 from pivori.errors import PivoriError
-from pivori.translation import N_, Phrase, _, filled
+from pivori.translation import N_, ByteCount, Phrase, _, filled
 
 DONE = 0
 ERROR = 1
@@ -199,6 +199,8 @@ def _shown(value: object, *, is_id: bool = False) -> str | int:
     """A detail as people read it; numbers stay numbers, so that a template can say how they are written."""
     if is_id and isinstance(value, str) and len(value) == _DIGITS_OF_AN_ID:
         return value[:_SHOWN_DIGITS]
+    if isinstance(value, ByteCount):
+        return show_bytes(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, bytes):

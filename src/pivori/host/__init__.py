@@ -20,6 +20,7 @@ from pivori.host.process import (
     available_processors,
     capture_first_line,
     is_alive,
+    require_program,
     run_to_stream,
 )
 from pivori.host.process_mark import ProcessMark, booted_ns
@@ -53,6 +54,7 @@ __all__ = [
     "keep_large_buffers",
     "read_attributes",
     "read_directory",
+    "require_program",
     "run_command_line",
     "run_to_end",
     "run_to_stream",

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -154,6 +155,13 @@ class StreamingProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def require_program(command: Sequence[str]) -> None:
+    """Find the program of a command without running it. Raises CommandNotStarted where there is none."""
+    if shutil.which(command[0]) is None:
+        number = errno.EACCES if os.path.isfile(command[0]) else errno.ENOENT
+        raise CommandNotStarted(command=command[0], reason=os.strerror(number))
 
 
 def run_to_stream(command: Sequence[str], *, capture_errors: bool = False) -> StreamingProcess:

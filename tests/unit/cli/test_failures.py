@@ -13,11 +13,13 @@ from pivori.cli.failures import UsageError, conclude, fill
 from pivori.cli.interruption import Interrupted
 from pivori.cli.output import Output, OutputFailed
 from pivori.clock import SystemClock
+from pivori.engine.archive.placing import NoSpaceForArchive
 from pivori.errors import PivoriError
 from pivori.repository.keys import WrongPassword
 from pivori.repository.locks import RepositoryLocked
 from pivori.repository.repository import NoRepository
 from pivori.storage import AccessDenied
+from pivori.translation import ByteCount
 
 CLOCK = SystemClock()
 
@@ -69,6 +71,12 @@ def test_json_has_name_hint_and_details() -> None:
     assert record["name"] == "no-repository"
     assert record["details"] == {"location": "/r"}
     assert "pivori init" in record["hint"]
+
+
+def test_people_read_sizes_and_programs_bytes() -> None:
+    error = NoSpaceForArchive(directory="/b", needed=ByteCount(3 << 30), free=ByteCount(1536))
+    assert end(error)[1].startswith("Error: There is not enough space in /b: 3.0 GiB are needed, 1.5 KiB are free.")
+    assert json.loads(end(error, json=True)[1])["details"] == {"directory": "/b", "needed": 3 << 30, "free": 1536}
 
 
 def secretive(password: str) -> None:

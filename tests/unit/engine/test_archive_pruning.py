@@ -43,6 +43,7 @@ def test_plain_age() -> None:
 def test_the_rules_of_forget() -> None:
     fates = plan([facts(days) for days in range(10)], daily=3)
     assert gone(fates) == {f"complete-{days}" for days in range(3, 10)}
+    assert str(fates["complete-1"].reasons[0]) == "daily archive"
 
 
 def test_with_age_and_rules_either_keeps() -> None:

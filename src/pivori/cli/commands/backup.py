@@ -37,7 +37,7 @@ from pivori.engine.backup import (
 from pivori.engine.naming import named_snapshot
 from pivori.engine.relative import check_base, find_base
 from pivori.events import Event
-from pivori.host import run_to_stream
+from pivori.host import require_program, run_to_stream
 from pivori.repository import BlobCheck, Compression, LoadedSnapshot, parent_for, path_text
 from pivori.settings.resolve import ConflictingOptions
 from pivori.translation import _
@@ -183,6 +183,8 @@ def _check(options: Options) -> None:
         for name in _NOT_WITH_A_STREAM:
             if getattr(options, name):
                 raise ConflictingOptions(first="--stdin-from-command", second="--" + name.replace("_", "-"))
+        # Before a repository is made for it.
+        require_program(options.paths)
     elif not options.paths and not any(lists):
         raise click.UsageError(_("Say what to back up: pivori backup PATH…"))
 

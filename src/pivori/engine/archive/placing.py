@@ -43,7 +43,7 @@ class NoSpaceForArchive(PivoriError):
     """The disk is full, or would be."""
 
     code = "no-space-for-archive"
-    message = N_("There is not enough space in {directory}: {needed} bytes are needed, {free} are free.")
+    message = N_("There is not enough space in {directory}: {needed} are needed, {free} are free.")
     hint = N_("Remove old archives (`pivori archive prune --dry-run`), or choose another directory.")
 
 

@@ -16,7 +16,7 @@ from pivori.engine.archive.history import Estimate
 from pivori.engine.archive.listing import Listing, list_tree
 from pivori.engine.archive.placing import NoSpaceForArchive, free_bytes
 from pivori.engine.exclusion import EntryFilter
-from pivori.translation import N_
+from pivori.translation import N_, ByteCount
 
 OWN_ARCHIVES: Final = "own-archives"
 _EVIDENCE: Final = N_("the archives that this program writes there")
@@ -111,4 +111,4 @@ def check_space(plan: ArchivePlan, directory: Path, known: Estimate | None) -> N
     needed = known.archive_bytes if known is not None else plan.bytes // _SMALLEST_SHARE
     free = free_bytes(directory)
     if needed > free:
-        raise NoSpaceForArchive(directory=str(directory), needed=needed, free=free)
+        raise NoSpaceForArchive(directory=str(directory), needed=ByteCount(needed), free=ByteCount(free))

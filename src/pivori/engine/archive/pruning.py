@@ -6,7 +6,7 @@ stays, and of each root the newest complete archive, the newest one that is know
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -77,6 +77,20 @@ class Fate:
     reasons: tuple[Reason, ...]
 
 
+_OF_ARCHIVES = {
+    "last snapshot": N_("last archive"),
+    "oldest last snapshot": N_("oldest last archive"),
+    "hourly snapshot": N_("hourly archive"),
+    "oldest hourly snapshot": N_("oldest hourly archive"),
+    "daily snapshot": N_("daily archive"),
+    "oldest daily snapshot": N_("oldest daily archive"),
+    "weekly snapshot": N_("weekly archive"),
+    "oldest weekly snapshot": N_("oldest weekly archive"),
+    "monthly snapshot": N_("monthly archive"),
+    "oldest monthly snapshot": N_("oldest monthly archive"),
+    "yearly snapshot": N_("yearly archive"),
+    "oldest yearly snapshot": N_("oldest yearly archive"),
+}
 _NOT_OURS = N_("this program did not write it: {doubt}")
 _YOUNG = N_("it is not old enough")
 _OLD = N_("it is old enough, and no rule keeps it")
@@ -126,7 +140,7 @@ def _apply_rules(
     for members in groups.values():
         facts = [SnapshotFacts(id=str(each.path), time=each.time, tags=(each.strategy,)) for each in members]
         wanted = decide(facts, rules.policy, now_ns=now_ns).keep if rules.policy else ()
-        reasons = {Path(one.snapshot.id): list(one.reasons) for one in wanted}
+        reasons = {Path(one.snapshot.id): [_of_an_archive(reason) for reason in one.reasons] for one in wanted}
         for each in members:
             found = reasons.get(each.path, [])
             if rules.older_than_ns is not None and moments[each.path] > rules.older_than_ns:
@@ -135,6 +149,11 @@ def _apply_rules(
                 kept[each.path] = found
             else:
                 gone[each.path] = Reason(_NO_RULE if rules.older_than_ns is None else _OLD)
+
+
+def _of_an_archive(reason: Reason) -> Reason:
+    """A reason of the retention policy, which speaks of snapshots, in the words for archives."""
+    return replace(reason, message=_OF_ARCHIVES.get(reason.message, reason.message))
 
 
 def _protect(archives: Sequence[ArchiveFacts], kept: dict[Path, list[Reason]]) -> None:

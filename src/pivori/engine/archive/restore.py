@@ -22,7 +22,7 @@ from pivori.errors import PivoriError
 from pivori.events import Event
 from pivori.host import run_command_line
 from pivori.host.removal import remove_entry
-from pivori.translation import N_
+from pivori.translation import N_, ByteCount
 
 
 class HookFailed(PivoriError):
@@ -227,7 +227,7 @@ def _staging(plan: RestorePlan, emit: Callable[[Event], None]) -> Iterator[None]
 def _check_room(plan: RestorePlan, place: Path) -> None:
     free = free_bytes(place)
     if plan.room > free:
-        raise NoSpaceForRestore(path=str(plan.request.target), needed=plan.room, free=free)
+        raise NoSpaceForRestore(path=str(plan.request.target), needed=ByteCount(plan.room), free=ByteCount(free))
 
 
 def _remove_leftovers(plan: RestorePlan, emit: Callable[[Event], None]) -> None:

@@ -16,7 +16,7 @@ from pivori.entries import Entry, EntryKind
 from pivori.errors import PivoriError
 from pivori.events import Event, FileNotRestored, MetadataNotRestored, Progress
 from pivori.host import Problem, TargetTree
-from pivori.translation import N_, Phrase
+from pivori.translation import N_, ByteCount, Phrase
 
 _LITTLE: Final = 8 << 20
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -28,9 +28,7 @@ class NoSpaceForRestore(PivoriError):
     """The disk has no room for what is to be restored."""
 
     code = "no-space-for-restore"
-    message = N_(
-        "There is not enough space at {path}: {needed} bytes are needed, {free} are free. Nothing was changed."
-    )
+    message = N_("There is not enough space at {path}: {needed} are needed, {free} are free. Nothing was changed.")
     hint = N_("Free some space there, restore elsewhere, or restore a part with --include.")
 
 
@@ -210,7 +208,9 @@ class Filling:
         if not request.keep_going:
             if failure.number in _FULL:
                 free = free_bytes(self._place)
-                raise NoSpaceForRestore(path=str(request.target), needed=self._plan.bytes, free=free)
+                raise NoSpaceForRestore(
+                    path=str(request.target), needed=ByteCount(self._plan.bytes), free=ByteCount(free)
+                )
             if failure.number is None:
                 raise damaged(str(self._tree.archives[source].path), failure)
             raise FileNotWritten(path=failure.path, reason=failure.reason)
