@@ -30,13 +30,15 @@ ARCHIVES = "archives"
 SEVEN_ZIPS = "archives, 7z"
 STRATEGIES = "strategies"
 MEMBER = "one member of 4 GiB"
+COMMANDS = "commands of the script"
 SCENARIOS = {
     "stack": STACK, "million": MILLION, "huge": HUGE, "large": LARGE, "start-up": START_UP, "blob-check": BLOB_CHECK,
     "archives": ARCHIVES, "seven-zip": SEVEN_ZIPS, "strategies": STRATEGIES, "member": MEMBER,
+    "commands": COMMANDS,
 }  # fmt: skip
 """Short names for the command line, and the names that the tables carry."""
 
-OF_ARCHIVES = (ARCHIVES, SEVEN_ZIPS, STRATEGIES, MEMBER)
+OF_ARCHIVES = (ARCHIVES, SEVEN_ZIPS, STRATEGIES, MEMBER, COMMANDS)
 """The scenarios in which no other backup program takes part."""
 
 FIRST_OPENING = "opening, first time"
@@ -81,7 +83,11 @@ BESIDE_ORDINARY = Columns(
 BESIDE_COMPLETE = Columns(
     "size MB", (Ratio("wall × complete", "complete", wall), Ratio("size × complete", "complete", repository))
 )
-COLUMNS = {ARCHIVES: BESIDE_ORDINARY, SEVEN_ZIPS: BESIDE_ORDINARY, MEMBER: BESIDE_ORDINARY, STRATEGIES: BESIDE_COMPLETE}
+ALONE = Columns("archive MB", ())
+COLUMNS = {
+    ARCHIVES: BESIDE_ORDINARY, SEVEN_ZIPS: BESIDE_ORDINARY, MEMBER: BESIDE_ORDINARY, STRATEGIES: BESIDE_COMPLETE,
+    COMMANDS: ALONE,
+}  # fmt: skip
 """The columns of the scenarios that are not about backups beside restic."""
 
 
@@ -200,8 +206,8 @@ def section(table: Table) -> list[str]:
         f"Measured {table.date} on {table.machine}. {versions}.",
         *(f"\n**Failed:** {failure.splitlines()[0]}" for failure in table.failures),
         "",
-        f"| operation | tool | wall s (least – most) | user s | system s | peak MB | {columns.size} | runs "
-        f"| {' | '.join(each.title for each in columns.ratios)} |",
+        "| operation | tool | wall s (least – most) | user s | system s | peak MB "
+        f"| {' | '.join([columns.size, 'runs', *(each.title for each in columns.ratios)])} |",
         f"|---|---|--:|--:|--:|--:|--:|--:|{'--:|' * len(columns.ratios)}",
     ]
     return lines + [line(table, operation, tool) for operation, tool in table.pairs()]

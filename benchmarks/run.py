@@ -22,6 +22,7 @@ from million import million_blobs
 from report import (
     ARCHIVES,
     BLOB_CHECK,
+    COMMANDS,
     HUGE,
     LARGE,
     MEMBER,
@@ -35,6 +36,7 @@ from report import (
     render,
 )
 from rows import Table, keep
+from script_commands import script_commands
 from strategies import ADDED, CHANGED, REMOVED, strategies
 from tools import Pivori, Tool, find, remove
 
@@ -160,6 +162,13 @@ def archives(session: Session, source: Path, work: Path, facts: dataset.Facts) -
             f"{CHANGED + ADDED + REMOVED} files. One run. The size of a snapshot is what it added to the repository."
         )
         session.measure(STRATEGIES, subject, work, [pivori], lambda table: strategies(table, pivori, source, work))
+    if session.wants(COMMANDS):
+        subject = (
+            f"{facts.sentence()}, in a git work tree: the commands of `backup-scripts-expert.sh` in turn, each once. "
+            f"{ADDED + CHANGED + REMOVED} files changed before the differential archive. What was restored equals what "
+            f"was there."
+        )
+        session.measure(COMMANDS, subject, work, [pivori], lambda table: script_commands(table, pivori, source, work))
     if session.wants(MEMBER):
         subject = f"4 GiB, half text and half incompressible; beside them 1 GiB of the same. One run. {STREAMS}"
         session.measure(
