@@ -28,6 +28,7 @@ NAMES = {
     "keep_large_buffers",
     "read_attributes",
     "read_directory",
+    "require_program",
     "run_command_line",
     "run_to_end",
     "run_to_stream",
