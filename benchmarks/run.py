@@ -36,7 +36,7 @@ from report import (
     render,
 )
 from rows import Table, keep
-from script_commands import script_commands
+from script_commands import script_commands, services_of
 from strategies import ADDED, CHANGED, REMOVED, strategies
 from tools import Pivori, Tool, find, remove
 
@@ -163,12 +163,13 @@ def archives(session: Session, source: Path, work: Path, facts: dataset.Facts) -
         )
         session.measure(STRATEGIES, subject, work, [pivori], lambda table: strategies(table, pivori, source, work))
     if session.wants(COMMANDS):
-        subject = (
-            f"{facts.sentence()}, in a git work tree: the commands of `backup-scripts-expert.sh` in turn, each once. "
-            f"{ADDED + CHANGED + REMOVED} files changed before the differential archive. What was restored equals what "
-            f"was there."
-        )
-        session.measure(COMMANDS, subject, work, [pivori], lambda table: script_commands(table, pivori, source, work))
+        with services_of(source, work) as part:
+            subject = (
+                f"{dataset.count(part).sentence()}, in a git work tree: the commands of `backup-scripts-expert.sh` in "
+                f"turn, each once. {ADDED + CHANGED + REMOVED} files changed before the differential archive. What was "
+                f"restored equals what was there."
+            )
+            session.measure(COMMANDS, subject, work, [pivori], lambda table: script_commands(table, pivori, part, work))
     if session.wants(MEMBER):
         subject = f"4 GiB, half text and half incompressible; beside them 1 GiB of the same. One run. {STREAMS}"
         session.measure(

@@ -1,11 +1,15 @@
-"""The scenario of the commands that people have in their crontabs, on a whole project: each once, as it is typed.
+"""The scenario of the commands that people have in their crontabs, on a large project: each once, as it is typed.
 
-The data set is copied into a git work tree, as for the strategies. Every command has to end with status 0, and what
-`restore_complete` brings back is compared with the tree that it moved aside, file by file.
+The npm services of the data set, more than 100,000 files, are copied into a git work tree, as for the strategies. Every
+command has to end with status 0, and what a restore brings back is compared with the tree that it moved aside, file by
+file.
 """
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from compare import differences
@@ -16,6 +20,7 @@ from tools import CHECKOUT, Pivori, Place, remove
 
 SCRIPT = CHECKOUT / "scripts" / "backup" / "backup-scripts-expert.sh"
 COMPONENT = "services/storefront"
+SERVICES = ("admin", "api", "storefront")
 MENU = "(no command: the menu)"
 BEFORE_THE_CHANGE = ("backup_complete", "backup_smart", "backup_compressed")
 AFTER_THE_CHANGE = (
@@ -65,6 +70,23 @@ class Script(Pivori):
         made = sorted(place.repository.glob("pivori-*"), key=lambda path: path.stat().st_mtime_ns)
         archives = [path for path in made if path.suffix != ".sha256"]
         return archives[-1] if operation.startswith("backup_") and archives else None
+
+
+@contextmanager
+def services_of(source: Path, work: Path) -> Iterator[Path]:
+    """The services of the data set that the strongest compression can do in some minutes; of another folder all."""
+    part = work / "part"
+    (part / "services").mkdir(parents=True)
+    try:
+        services = [source / "services" / name for name in SERVICES]
+        if all(service.is_dir() for service in services):
+            subprocess.run(["cp", "-a", "--", *map(str, services), str(part / "services")], check=True)
+        else:
+            remove(part)
+            subprocess.run(["cp", "-a", "--", str(source), str(part)], check=True)
+        yield part
+    finally:
+        remove(part)
 
 
 def day_of(archive: str) -> str:
