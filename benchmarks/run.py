@@ -166,8 +166,8 @@ def archives(session: Session, source: Path, work: Path, facts: dataset.Facts) -
         with services_of(source, work) as part:
             subject = (
                 f"{dataset.count(part).sentence()}, in a git work tree: the commands of `backup-scripts-expert.sh` in "
-                f"turn, each once. {ADDED + CHANGED + REMOVED} files changed before the differential archive. What was "
-                f"restored equals what was there."
+                "turn, each once. Some files of the project itself changed before the differential archive. What was "
+                "restored equals what was there."
             )
             session.measure(COMMANDS, subject, work, [pivori], lambda table: script_commands(table, pivori, part, work))
     if session.wants(MEMBER):
