@@ -34,6 +34,7 @@ _UNBEARING = frozenset(
     {
         "concurrent.futures._base",
         "concurrent.futures.thread",
+        "coverage.collector",  # takes a lock at a call of any function, where the program is being measured
         "importlib._bootstrap",
         "importlib._bootstrap_external",
         "multiprocessing.process",
