@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec import structs
+
 from pivori.archives.container import ArchiveFormat, Captured, Effort, Member, OpenArchive, Piece, WriteRequest
 from pivori.archives.formats import WRITERS, open_container
 from pivori.archives.manifest import MANIFEST_NAME
 from pivori.archives.reading_crew import run_jobs
 from pivori.entries import Entry, EntryKind
-from pivori.host import read_attributes
+from pivori.host import group_name, read_attributes, user_name
 
 MANIFEST = b'{"this":"stands for the manifest"}'
 FORMATS = (ArchiveFormat.ZIP, ArchiveFormat.TAR_ZST)
@@ -30,37 +32,41 @@ def look(root: Path) -> list[Entry]:
         for name in (*directories, *files)
     ]
     for path in sorted(names):
-        status = os.lstat(os.path.join(os.fsencode(root), path))
-        kind = {
-            stat.S_IFREG: EntryKind.FILE,
-            stat.S_IFDIR: EntryKind.DIRECTORY,
-            stat.S_IFLNK: EntryKind.SYMLINK,
-            stat.S_IFIFO: EntryKind.FIFO,
-        }[stat.S_IFMT(status.st_mode)]
-        link = None
-        if kind is EntryKind.FILE and status.st_nlink > 1:
-            link = first.setdefault((status.st_dev, status.st_ino), path)
         whole = os.path.join(os.fsencode(root), path)
-        found.append(
-            Entry(
-                path=path,
-                kind=kind,
-                mode=stat.S_IMODE(status.st_mode),
-                mtime_ns=status.st_mtime_ns,
-                uid=status.st_uid,
-                gid=status.st_gid,
-                user="somebody",
-                group="people",
-                size=status.st_size if kind is EntryKind.FILE else 0,
-                target=os.readlink(whole) if kind is EntryKind.SYMLINK else b"",
-                hard_link=None if link == path else link,
-                ctime_ns=status.st_ctime_ns,
-                inode=status.st_ino,
-                device_id=status.st_dev,
-                attributes=tuple(read_attributes(whole)),
-            )
-        )
+        entry, status = entry_of(whole, path), os.lstat(whole)
+        link = None
+        if entry.kind is EntryKind.FILE and status.st_nlink > 1:
+            link = first.setdefault((status.st_dev, status.st_ino), path)
+        hard_link = None if link == path else link
+        found.append(structs.replace(entry, user="somebody", group="people", hard_link=hard_link))
     return found
+
+
+def entry_of(whole: bytes, path: bytes) -> Entry:
+    """The entry of what lies at ``whole``, under another path, without digest and hard link."""
+    status = os.lstat(whole)
+    kind = {
+        stat.S_IFREG: EntryKind.FILE,
+        stat.S_IFDIR: EntryKind.DIRECTORY,
+        stat.S_IFLNK: EntryKind.SYMLINK,
+        stat.S_IFIFO: EntryKind.FIFO,
+    }[stat.S_IFMT(status.st_mode)]
+    return Entry(
+        path=path,
+        kind=kind,
+        mode=stat.S_IMODE(status.st_mode),
+        mtime_ns=status.st_mtime_ns,
+        uid=status.st_uid,
+        gid=status.st_gid,
+        user=user_name(status.st_uid),
+        group=group_name(status.st_gid),
+        size=status.st_size if kind is EntryKind.FILE else 0,
+        target=os.readlink(whole) if kind is EntryKind.SYMLINK else b"",
+        ctime_ns=status.st_ctime_ns,
+        inode=status.st_ino,
+        device_id=status.st_dev,
+        attributes=tuple(read_attributes(whole)),
+    )
 
 
 @dataclass

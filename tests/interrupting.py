@@ -3,6 +3,7 @@
 import dis
 import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Self
@@ -11,6 +12,8 @@ from typing import Any, Self
 class Interruption:
     """Within the context, KeyboardInterrupt is raised at the place that is the ``number``-th one reached in a module.
 
+    Or ``act`` is done there, such as sending a signal.
+
     Places are those where Python runs the handlers of signals: after a call, and where a function begins. (Between
     other steps it does not: the end of ``with lock:`` cannot be hit before the lock is released.)
 
@@ -18,9 +21,10 @@ class Interruption:
     whether that many places were reached at all.
     """
 
-    def __init__(self, number: int, module: Path) -> None:
+    def __init__(self, number: int, module: Path, act: Callable[[], object] | None = None) -> None:
         self._left = number
         self._module = str(module)
+        self._act = act or _interrupt
         self.came = False
 
     def __enter__(self) -> Self:
@@ -42,9 +46,13 @@ class Interruption:
         if event == "opcode" and not self.came and frame.f_lasti in places(frame.f_code):
             if self._left == 0:
                 self.came = True
-                raise KeyboardInterrupt
+                self._act()
             self._left -= 1
         return self._trace
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 @functools.cache

@@ -2,14 +2,13 @@
 
 import hashlib
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from pivori.archives.container import Captured, OpenArchive, WriteRequest
 from pivori.archives.manifest import MANIFEST_NAME
 from pivori.entries import Entry, EntryKind
-from pivori.host import group_name, read_attributes, user_name
+from tests.boxes import entry_of
 
 CONTENTS = {
     b"large": os.urandom(300_000) + b"text " * 200_000,
@@ -57,29 +56,6 @@ def entries_of(root: Path) -> list[Entry]:
             full = directory + b"/" + name
             found.append(entry_of(full, full[len(top) + 1 :]))
     return sorted(found, key=lambda entry: entry.path)
-
-
-def entry_of(full: bytes, path: bytes) -> Entry:
-    """One entry."""
-    status = os.lstat(full)
-    kinds = {stat.S_IFREG: EntryKind.FILE, stat.S_IFDIR: EntryKind.DIRECTORY, stat.S_IFLNK: EntryKind.SYMLINK}
-    kind = kinds[stat.S_IFMT(status.st_mode)]
-    return Entry(
-        path=path,
-        kind=kind,
-        mode=stat.S_IMODE(status.st_mode),
-        mtime_ns=status.st_mtime_ns,
-        uid=status.st_uid,
-        gid=status.st_gid,
-        user=user_name(status.st_uid),
-        group=group_name(status.st_gid),
-        size=status.st_size if kind is EntryKind.FILE else 0,
-        target=os.readlink(full) if kind is EntryKind.SYMLINK else b"",
-        ctime_ns=status.st_ctime_ns,
-        inode=status.st_ino,
-        device_id=status.st_dev,
-        attributes=tuple(read_attributes(full)),
-    )
 
 
 def request_for(root: Path, manifest: list[Captured], **settings: object) -> WriteRequest:

@@ -13,16 +13,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Pivori
+from tests.git import IDENTITY
 from tests.restic import Restic
 
 PASSWORD = {"PIVORI_PASSWORD": "secret"}
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "Ada",
-    "GIT_AUTHOR_EMAIL": "ada@example.org",
-    "GIT_COMMITTER_NAME": "Ada",
-    "GIT_COMMITTER_EMAIL": "ada@example.org",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-}
 
 
 @pytest.fixture

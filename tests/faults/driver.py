@@ -155,11 +155,11 @@ def _obey(
             Path(state), at_write=at_write, failure=Failure(failure), moment=Moment(moment), lasting=lasting
         )
     try:
-        with Place(**place).disturbed() if place is not None else nullcontext():  # type: ignore[arg-type]
+        with Place(**place).disturbed() if place is not None else nullcontext():
             return pivori(Path(home), arguments, plan=plan, workers=workers)
     finally:
         # As at the end of a process: threads that do not end keep it.
-        threading._shutdown()  # type: ignore[attr-defined]
+        threading._shutdown()
         sys.stdout.flush()
 
 

@@ -97,6 +97,15 @@ class Laboratory:
         assert laboratory.run("init") == 0
         return laboratory
 
+    @classmethod
+    def with_history(cls, folder: Path, snapshots: int) -> "Laboratory":
+        """A new one with so many snapshots, and a source that has changed since the last of them."""
+        laboratory = cls.make(folder)
+        for seed in range(snapshots):
+            laboratory.backup()
+            change_source(laboratory.source, seed=seed)
+        return laboratory
+
     def copy(self, folder: Path) -> "Laboratory":
         """An independent copy of all but the source (objects are never changed in place, so files are linked)."""
         others = shutil.ignore_patterns("source", "home")

@@ -1,4 +1,8 @@
-"""Places where an interruption may be raised: Python looks for signals when a function begins and after every call."""
+"""Places of a whole run where a signal may come: Python looks for one when a function begins and after every call.
+
+``tests/interrupting.py`` raises at every place of one module; here the program's own handler is met, at some of the
+many thousand places of all modules, which the program tells first.
+"""
 
 import json
 import signal

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.deeds import DEEDS, Deed, find_password, require_as_sound_as_before, second_repository
-from tests.faults.laboratory import Laboratory, change_source
+from tests.faults.laboratory import Laboratory
 from tests.faults.places import Place, recorded
 from tests.restic import Restic
 
@@ -24,11 +24,7 @@ OF_LOCKS = ("/threading.py:__enter__:", "/threading.py:__exit__:")
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
     """Three snapshots, and a source that has changed since."""
-    laboratory = Laboratory.make(tmp_path_factory.mktemp("laboratory"))
-    for seed in range(3):
-        laboratory.backup()
-        change_source(laboratory.source, seed=seed)
-    return laboratory
+    return Laboratory.with_history(tmp_path_factory.mktemp("laboratory"), 3)
 
 
 def run(laboratory: Laboratory, deed: Deed, place: Place) -> int:

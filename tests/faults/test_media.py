@@ -32,11 +32,7 @@ from tests.restic import Restic
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
     """A repository with two snapshots, and a source that has changed since."""
-    laboratory = Laboratory.make(tmp_path_factory.mktemp("laboratory"))
-    for seed in range(2):
-        laboratory.backup()
-        change_source(laboratory.source, seed=seed)
-    return laboratory
+    return Laboratory.with_history(tmp_path_factory.mktemp("laboratory"), 2)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.faults.deeds import (
     require_as_sound_as_before,
     second_repository,
 )
-from tests.faults.laboratory import Laboratory, change_source
+from tests.faults.laboratory import Laboratory
 from tests.restic import Restic
 
 KILLED = -9
@@ -27,11 +27,7 @@ KILLED = -9
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
     """Three snapshots, and a source that has changed since."""
-    laboratory = Laboratory.make(tmp_path_factory.mktemp("laboratory"))
-    for seed in range(3):
-        laboratory.backup()
-        change_source(laboratory.source, seed=seed)
-    return laboratory
+    return Laboratory.with_history(tmp_path_factory.mktemp("laboratory"), 3)
 
 
 @pytest.fixture(scope="module", params=DEEDS, ids=str)

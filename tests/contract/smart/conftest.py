@@ -10,15 +10,7 @@ import pytest
 
 from pivori.engine.smart import Decision, SmartPlan, plan_smart
 from tests.conftest import missing
-
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "Ada",
-    "GIT_AUTHOR_EMAIL": "ada@example.org",
-    "GIT_COMMITTER_NAME": "Ada",
-    "GIT_COMMITTER_EMAIL": "ada@example.org",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-}
+from tests.git import IDENTITY
 
 
 @dataclass(frozen=True)

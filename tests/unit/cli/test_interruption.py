@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
+from pathlib import Path
 
 import pytest
 
 from pivori.cli.interruption import Interrupted, interruptions, is_interruption
+from tests.interrupting import Interruption
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -122,39 +123,26 @@ def test_what_comes_of_an_interruption_is_one() -> None:
     assert not is_interruption(RuntimeError())
 
 
-def interrupted_at(number: int, action: Callable[[], object]) -> bool:
-    """Do something, with SIGTERM when Python looks for signals for the ``number``-th time; whether it came so far."""
-    passed = 0
-
-    def pass_by(_frame: FrameType, event: str, _argument: object) -> None:
-        nonlocal passed
-        passed += event != "c_call"
-        if passed == number:
-            sys.setprofile(None)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    sys.setprofile(pass_by)
-    try:
-        action()
-    finally:
-        sys.setprofile(None)
-    return passed >= number
+def send_signal() -> None:
+    """What a user or a service manager does."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_no_lock_of_pythons_own_stays_taken() -> None:
-    for number in itertools.count(1):
+    for number in itertools.count():
         event = threading.Event()
-        came = False
         with suppress(Interrupted), interruptions():
-            came = interrupted_at(number, event.set)
-            if came:
+            with Interruption(number, Path(threading.__file__), send_signal) as interruption:
+                event.set()
+            if interruption.came:
                 time.sleep(20)
         other = threading.Thread(target=event.set, daemon=True)
         other.start()
         other.join(20)
-        assert not other.is_alive(), f"interrupted at {number}, the lock stays taken"
-        if number > 20 and not came:
+        assert not other.is_alive(), f"interrupted at place {number}, the lock stays taken"
+        if not interruption.came:
             break
+    assert number > 5
 
 
 @pytest.mark.parametrize(
