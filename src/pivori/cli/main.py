@@ -67,16 +67,20 @@ def run(arguments: list[str], surroundings: Surroundings | None = None, *, proce
     output = _open_output(arguments, environment)
     clock = surroundings.clock
     runtime = Runtime(environment=environment, output=output, clock=clock, storage=surroundings.storage)
+
+    def end(error: BaseException) -> int:
+        return conclude(in_our_words(error), output, clock, runtime.report_directory)
+
     try:
         with interruptions(process_ends=process_ends):
             try:
                 status = _dispatch(arguments, runtime)
                 output.flush()
             except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where everything ends
-                return conclude(in_our_words(error), output, clock, runtime.report_directory)
+                return end(error)
             return status
     except KeyboardInterrupt as error:  # on the doorstep, before the first line in there or after the last
-        return conclude(in_our_words(error), output, clock, runtime.report_directory)
+        return end(error)
 
 
 def _dispatch(arguments: list[str], runtime: "Runtime") -> int:
