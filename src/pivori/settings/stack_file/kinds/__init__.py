@@ -1,0 +1,1 @@
+"""The options of each kind of component, one module per kind."""
