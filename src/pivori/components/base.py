@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pivori.clock import Clock
 from pivori.errors import PivoriError
@@ -21,7 +21,8 @@ ReadInto = Callable[[memoryview], int]
 Reveal = Callable[[], str]
 """Gives a secret where it is needed, at the moment it is needed. Raises what looking it up raises."""
 
-Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+Json = Any
+"""Whatever JSON can say."""
 
 
 class Consistency(StrEnum):
@@ -84,7 +85,14 @@ class Report:
     counts: Mapping[str, int] = field(default_factory=dict)
     statuses: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Json] = field(default_factory=dict)
-    warnings: Sequence[Phrase] = ()
+    warnings: Sequence[str] = ()
+
+
+def plain_text(value: object) -> str:
+    """What msgspec writes for a :class:`Phrase`: its English text. Raises NotImplementedError for anything else."""
+    if isinstance(value, Phrase):
+        return value[:]
+    raise NotImplementedError(type(value))
 
 
 @dataclass(frozen=True, kw_only=True)

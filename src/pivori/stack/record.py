@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from pivori.components.base import Report, Stored
+from pivori.components.base import Report, Stored, plain_text
 from pivori.errors import PivoriError
 from pivori.stack.model import Contacts
 from pivori.translation import N_
@@ -87,7 +87,7 @@ class RecoveryRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 def encode_record(record: RecoveryRecord) -> bytes:
     """The JSON of a record, indented for people."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(record, enc_hook=plain_text), indent=2) + b"\n"
 
 
 def decode_record(content: bytes, snapshot: str) -> RecoveryRecord:

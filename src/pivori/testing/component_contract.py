@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import pytest
 
 from pivori.clock import SystemClock
-from pivori.components.base import Component, Report, RestoreRequest, Surroundings, has_failure
+from pivori.components.base import Component, Report, RestoreRequest, Surroundings, has_failure, plain_text
 from pivori.errors import PivoriError
 from pivori.testing.capture_folder import FolderCapture, FolderSink
 from pivori.translation import Phrase
@@ -76,9 +76,7 @@ class ComponentContract:
         return surroundings_in(tmp_path / "own", specimen.root)
 
     @pytest.fixture
-    def capture(
-        self, specimen: Specimen, surroundings: Surroundings, tmp_path: Path
-    ) -> Callable[..., FolderCapture]:
+    def capture(self, specimen: Specimen, surroundings: Surroundings, tmp_path: Path) -> Callable[..., FolderCapture]:
         def run(name: str = "capture", before: FolderCapture | None = None) -> FolderCapture:
             sink = FolderSink(tmp_path / "captures" / name / specimen.component.name, before)
             report = specimen.component.capture(sink, surroundings)
@@ -101,7 +99,9 @@ class ComponentContract:
         import msgspec
 
         report = capture().report
-        assert msgspec.json.decode(msgspec.json.encode(report), type=Report).counts == dict(report.counts)
+        assert msgspec.json.decode(msgspec.json.encode(report, enc_hook=plain_text), type=Report).counts == dict(
+            report.counts
+        )
 
     def test_what_is_captured_comes_back(
         self, specimen: Specimen, capture: Callable[..., FolderCapture], surroundings: Surroundings
@@ -165,9 +165,7 @@ class ComponentContract:
         assert specimen.state() == changed
         assert any(item.is_file() for item in (tmp_path / "recovered").rglob("*"))
 
-    def test_what_cannot_be_captured_fails(
-        self, specimen: Specimen, capture: Callable[..., FolderCapture]
-    ) -> None:
+    def test_what_cannot_be_captured_fails(self, specimen: Specimen, capture: Callable[..., FolderCapture]) -> None:
         specimen.breaks()
         with pytest.raises(PivoriError):
             capture()
@@ -186,9 +184,7 @@ class ComponentContract:
         for item in [surroundings.state, *surroundings.state.rglob("*")]:
             assert not item.lstat().st_mode & 0o077 or item.is_symlink(), item
 
-    def test_the_way_back_by_hand_is_told(
-        self, specimen: Specimen, capture: Callable[..., FolderCapture]
-    ) -> None:
+    def test_the_way_back_by_hand_is_told(self, specimen: Specimen, capture: Callable[..., FolderCapture]) -> None:
         lines = specimen.component.manual(capture().report)
         assert lines
         assert not any(isinstance(line, Phrase) for line in lines)
