@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pivori.engine.backup import Backup, walk
+from pivori.engine.backup import walk
 from pivori.engine.backup.crew import Alone, Result, Task
+from pivori.engine.backup.tree_capture import TreeCapture
 from tests.unit.engine.looking import backup_of, new_repository
 
 FOLDERS = 200
@@ -35,11 +36,11 @@ def test_the_walk_does_not_run_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyP
     waiting = []
 
     def give(self: Slow, task: Task) -> None:
-        waiting.append(len(backup._tasks))
+        waiting.append(len(backup._capture._tasks))
         Alone.give(self, task)
 
     monkeypatch.setattr(Slow, "give", give)
-    monkeypatch.setattr(Backup, "_hire", lambda self, _stack: Slow(self._intake, with_atime=self._request.with_atime))
+    monkeypatch.setattr(TreeCapture, "_hire", lambda self, _stack: Slow(self._intake, with_atime=False))
     backup = backup_of(new_repository(), tmp_path)
     outcome = backup.run()
     assert outcome.summary.files_new == FOLDERS * FILES

@@ -6,20 +6,16 @@ inode number, which no file of a real file system lacks.
 """
 
 import io
-import os
-import stat
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from pivori.engine.backup.reading import BlobGroup
+from pivori.engine.backup.content import store_content
+from pivori.engine.backup.made_nodes import FILE_MODE, FOLDER_MODE, made_node
 from pivori.engine.documents import is_document
 from pivori.errors import PivoriError
-from pivori.host import ProcessIdentity, group_name, user_name
-from pivori.repository import Intake, Node, assemble_tree, encode_node, node_from_stat
+from pivori.host import ProcessIdentity
+from pivori.repository import Intake, Node, assemble_tree, encode_node
 from pivori.translation import N_
-
-_FILE_MODE: Final = stat.S_IFREG | 0o600
-_FOLDER_MODE: Final = stat.S_IFDIR | 0o700
 
 
 class DocumentsClash(PivoriError):
@@ -68,32 +64,13 @@ class DocumentWriter:
             for entry, inner in sorted(content.items())
         ]
         tree = self._intake.add_tree(assemble_tree([encode_node(node) for node in nodes]))[0].hex()
-        fresh = self._node(name, _FOLDER_MODE, subtree=tree)
+        fresh = made_node(self._identity, self._time_ns, name, FOLDER_MODE, subtree=tree)
         return before if before is not None and _says_the_same(before, fresh) else fresh
 
     def _file(self, name: bytes, content: bytes, before: Node | None) -> Node:
-        group = BlobGroup.into(self._intake)
-        blobs = [group.add(chunk).hex() for chunk in self._intake.writer.cut(_reader(content))]
-        group.offer()
-        group.settle()
-        fresh = self._node(name, _FILE_MODE, content=blobs, size=len(content))
+        stored = store_content(self._intake, _reader(content))
+        fresh = made_node(self._identity, self._time_ns, name, FILE_MODE, content=stored.blobs, size=stored.size)
         return before if before is not None and _says_the_same(before, fresh) else fresh
-
-    def _node(
-        self, name: bytes, mode: int, *, content: list[str] | None = None, size: int = 0, subtree: str | None = None
-    ) -> Node:
-        identity, seconds = self._identity, self._time_ns // 1_000_000_000
-        times = (seconds,) * 3 + (self._time_ns / 1e9,) * 3 + (self._time_ns,) * 3
-        status = os.stat_result((mode, 0, 0, 1, identity.uid, identity.gid, size, *times))
-        return node_from_stat(
-            name,
-            status,
-            user=user_name(identity.uid),
-            group=group_name(identity.gid),
-            content=content,
-            size=size if content is not None else None,
-            subtree=subtree,
-        )
 
 
 def _says_the_same(before: Node, now: Node) -> bool:

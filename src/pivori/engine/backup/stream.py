@@ -3,17 +3,15 @@
 The snapshot is written only when the program ended well and the stream was read to its end.
 """
 
-import os
-import stat
 from collections.abc import Callable
-from typing import Final
 
 from pivori.clock import Clock
-from pivori.engine.backup.reading import BlobGroup
+from pivori.engine.backup.content import store_content
+from pivori.engine.backup.made_nodes import FILE_MODE, FOLDER_MODE, made_node
 from pivori.engine.backup.request import BackupOutcome, BackupRequest, snapshot_of
 from pivori.errors import PivoriError
 from pivori.events import DamageFound, Event, Progress, Unit
-from pivori.host import StreamingProcess, group_name, user_name
+from pivori.host import StreamingProcess
 from pivori.repository import (
     Intake,
     LoadedSnapshot,
@@ -23,14 +21,10 @@ from pivori.repository import (
     assemble_tree,
     encode_node,
     format_time,
-    node_from_stat,
     raw_name,
 )
 from pivori.storage import DiscardingStorage
 from pivori.translation import N_
-
-_MODE: Final = stat.S_IFREG | 0o600
-_DIRECTORY_MODE: Final = stat.S_IFDIR | 0o700
 
 
 class CommandFailed(PivoriError):
@@ -132,49 +126,20 @@ def _previous_content(
 
 
 def _store(intake: Intake, process: StreamingProcess, emit: Callable[[Event], None]) -> tuple[list[str], int]:
-    group = BlobGroup.into(intake)
-    content: list[str] = []
-    size = 0
-    for chunk in intake.writer.cut(lambda view: process.stdout.readinto(view) or 0):
-        content.append(group.add(chunk).hex())
-        size += len(chunk)
+    def progress(size: int) -> None:
         emit(Progress(bytes_done=size, unit=Unit.NOTHING))
-    group.offer()
-    group.settle()
-    return content, size
+
+    content = store_content(intake, lambda view: process.stdout.readinto(view) or 0, progress=progress)
+    return content.blobs, content.size
 
 
 def _trees(path: bytes, request: BackupRequest, content: list[str], size: int, intake: Intake) -> str:
     """Store the trees from the file up to the root; returns the root's id."""
     *above, name = [part for part in path.split(b"/") if part]
-    node = encode_node(
-        node_from_stat(
-            name,
-            _status(_MODE, request, size),
-            user=user_name(request.identity.uid),
-            group=group_name(request.identity.gid),
-            content=content,
-            size=size,
-        )
-    )
+    identity, time_ns = request.identity, request.time_ns
+    node = encode_node(made_node(identity, time_ns, name, FILE_MODE, content=content, size=size))
     tree = intake.add_tree(assemble_tree([node]))[0].hex()
     for directory in reversed(above):
-        node = encode_node(
-            node_from_stat(
-                directory,
-                _status(_DIRECTORY_MODE, request, 0),
-                user=user_name(request.identity.uid),
-                group=group_name(request.identity.gid),
-                subtree=tree,
-            )
-        )
+        node = encode_node(made_node(identity, time_ns, directory, FOLDER_MODE, subtree=tree))
         tree = intake.add_tree(assemble_tree([node]))[0].hex()
     return tree
-
-
-def _status(mode: int, request: BackupRequest, size: int) -> os.stat_result:
-    """What the system would say of such a file, made at the snapshot's time by the user of the program."""
-    seconds, nanoseconds = divmod(request.time_ns, 1_000_000_000)
-    identity = request.identity
-    times = (seconds,) * 3 + (seconds + nanoseconds / 1e9,) * 3 + (request.time_ns,) * 3
-    return os.stat_result((mode, 0, 0, 1, identity.uid, identity.gid, size, *times))
