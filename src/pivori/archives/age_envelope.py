@@ -47,7 +47,7 @@ def age_seal(recipients: Sequence[str]) -> tuple[Callable[[BinaryIO], BinaryIO],
     import pyrage  # loaded here: see above
 
     own = pyrage.x25519.Identity.generate()
-    parsed = [*(_recipient(each) for each in recipients), own.to_public()]
+    parsed = [*(parse_recipient(each) for each in recipients), own.to_public()]
     return lambda out: _AgeWriter(out, parsed), own  # type: ignore[return-value]  # a raw stream is enough of one
 
 
@@ -69,7 +69,8 @@ def read_recipients(given: Sequence[str]) -> list[str]:
     return found
 
 
-def _recipient(text: str) -> Any:
+def parse_recipient(text: str) -> Any:
+    """A recipient as the library knows it. Raises BadRecipient."""
     import pyrage  # loaded here: see above
 
     for kind in (pyrage.x25519.Recipient, pyrage.ssh.Recipient):
@@ -102,22 +103,27 @@ def open_age(path: Path, plain: BinaryIO, keys: Sequence[Any]) -> None:
 
 
 def read_identities(path: Path) -> list[Any]:
-    """The identities in a file: lines of ``age-keygen``, or one SSH key."""
-    import pyrage  # loaded here: see above
-
+    """The identities in a file: lines of ``age-keygen``, or one SSH key. Raises BadIdentity."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise BadIdentity(path=str(path), reason=error.strerror or str(error)) from None
+    return parse_identities(content, str(path))
+
+
+def parse_identities(content: bytes, path: str) -> list[Any]:
+    """The identities in the content of a file, which is called ``path`` in what is raised. Raises BadIdentity."""
+    import pyrage  # loaded here: see above
+
     try:
         if content.lstrip().startswith(b"-----BEGIN"):
             return [pyrage.ssh.Identity.from_buffer(content)]
         lines = [line.strip() for line in content.decode().splitlines()]
         found = [pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
     except Exception as error:  # noqa: BLE001 - every kind has an error of its own
-        raise BadIdentity(path=str(path), reason=str(error)) from None
+        raise BadIdentity(path=path, reason=str(error)) from None
     if not found:
-        raise BadIdentity(path=str(path), reason=N_("it is empty"))
+        raise BadIdentity(path=path, reason=N_("it is empty"))
     return found
 
 

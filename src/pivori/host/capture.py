@@ -37,13 +37,16 @@ def capture_output(
     most: int,
     stdin: bytes = b"",
     variables: Mapping[str, str | None] | None = None,
+    directory: bytes | None = None,
 ) -> Captured:
     """Run a program to its end and take what it prints, up to ``most`` bytes and for ``timeout`` seconds.
 
-    ``variables`` are set in its environment, those that are None are taken out. It has no terminal; when it is
-    stopped, so is everything it started. Raises CommandNotStarted.
+    It runs in ``directory``. ``variables`` are set in its environment, those that are None are taken out. It has no
+    terminal; when it is stopped, so is everything it started. Raises CommandNotStarted.
     """
-    process = _start_apart(command, variables=variables, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = _start_apart(
+        command, variables=variables, stdin=subprocess.PIPE, stderr=subprocess.PIPE, directory=directory
+    )
     tail = bytearray()
     threads: list[threading.Thread] = [
         threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True),

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from io import FileIO
 from types import TracebackType
@@ -19,23 +21,21 @@ _SECRET: Final = "{secret}"  # noqa: S105 - the place of a descriptor's number
 class Filter:
     """A running program. A context manager: a program that still runs when it is left is killed.
 
-    ``stdin`` and ``stdout`` are the streams that were asked for, None for those that go elsewhere.
+    So is one whose filter is dropped without that. ``stdin`` and ``stdout`` are the streams that were asked for, None
+    for those that go elsewhere.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], *, with_children: bool = False) -> None:
         """Take charge of a started program. Others use :func:`start_filter`."""
         self._process = process
+        self._with_children = with_children
+        self._guard = weakref.finalize(self, _kill, process, with_children)
         self.stdin = cast(FileIO | None, process.stdin)
         self.stdout = cast(FileIO | None, process.stdout)
         self._errors = bytearray()
-        self._reader = threading.Thread(target=self._keep_errors, args=(process.stderr,), daemon=True)
+        # The thread does not know the filter, which it would keep alive.
+        self._reader = threading.Thread(target=_keep_errors, args=(process.stderr, self._errors), daemon=True)
         self._reader.start()
-
-    def _keep_errors(self, stream: IO[bytes]) -> None:
-        with stream:
-            while part := stream.read(_TAIL):
-                self._errors += part
-                del self._errors[:-_TAIL]
 
     def finish(self) -> tuple[int, str]:
         """Close its input, wait for its end: the exit status, and the end of what it said on standard error."""
@@ -50,15 +50,21 @@ class Filter:
         """Whether it has not ended yet."""
         return self._process.poll() is None
 
+    def kill(self) -> None:
+        """Kill it, with its children where it was started so; what reads and writes its streams goes on to their end.
+
+        May be called by another thread.
+        """
+        _kill(self._process, self._with_children)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        _kill(self._process, self._with_children)
+        self._guard.detach()
         self._reader.join(_PATIENCE)
         for stream in (self.stdin, self.stdout):
             if stream is not None:
@@ -75,12 +81,14 @@ def start_filter(
     first: bytes | None = None,
     directory: bytes | None = None,
     variables: Mapping[str, str] | None = None,
+    with_children: bool = False,
 ) -> Filter:
     """Start a program whose error output is kept.
 
     ``secret`` waits for it in a pipe, whose number takes the place of ``{secret}`` in the command. ``stdin`` and
     ``stdout`` are files of the caller's; None makes a pipe. ``first`` is all that its standard input will ever be,
-    for programs that ask for a password there. Raises CommandNotStarted.
+    for programs that ask for a password there. ``with_children`` gives it a session of its own, without the terminal:
+    when it is killed, so is everything it started. Raises CommandNotStarted.
     """
     descriptor = None if secret is None else _pipe_with(secret)
     if first is not None:
@@ -95,14 +103,36 @@ def start_filter(
             cwd=directory,
             env=None if variables is None else os.environ | variables,
             pass_fds=() if descriptor is None else (descriptor,),
+            start_new_session=with_children,
         )
-    except OSError as error:
-        raise CommandNotStarted(command=command[0], reason=error.strerror or str(error)) from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise CommandNotStarted(command=command[0], reason=reason) from None
     finally:
         for own in (descriptor, stdin if first is not None else None):
             if isinstance(own, int):
                 os.close(own)
-    return Filter(process)
+    return Filter(process, with_children=with_children)
+
+
+def _keep_errors(stream: IO[bytes], errors: bytearray) -> None:
+    """Read a stream to its end, keeping the last bytes."""
+    with stream:
+        while part := stream.read(_TAIL):
+            errors += part
+            del errors[:-_TAIL]
+
+
+def _kill(process: subprocess.Popen[bytes], with_children: bool) -> None:
+    """Kill a program that was not waited for, and wait for it. Until then its number belongs to nobody else."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if with_children:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
 
 
 def _pipe_with(content: bytes) -> int:
