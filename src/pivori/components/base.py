@@ -86,6 +86,11 @@ class Report:
     statuses: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Json] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    replay_from: str = ""
+    """For what can be brought to any moment until its capture: the earliest such moment (RFC 3339); else empty.
+
+    A recovery to a moment then takes the first capture after it, with the setting ``target-time``.
+    """
 
 
 def plain_text(value: object) -> str:
@@ -246,6 +251,12 @@ class Component(Protocol):
     @property
     def name(self) -> str:
         """How the user calls it: also its folder in a recovery point."""
+
+    def places(self) -> Sequence[Path]:
+        """The files and folders of this machine that a restore in place writes or replaces; none for a server's data.
+
+        A component whose place lies within another's is brought back after that one.
+        """
 
     def inspect(self, surroundings: Surroundings) -> Inspection:
         """Look at what is there, in two seconds at most; changes nothing.
