@@ -102,7 +102,7 @@ def start_filter(
             bufsize=0,
             cwd=directory,
             env=None if variables is None else os.environ | variables,
-            pass_fds=() if descriptor is None else (descriptor,),
+            pass_fds=(*descriptors,) if descriptor is None else (*descriptors, descriptor),
             start_new_session=with_children,
         )
     except (OSError, ValueError) as error:

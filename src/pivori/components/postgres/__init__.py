@@ -1,0 +1,1 @@
+"""PostgreSQL: what the kinds ``postgres`` and ``postgres-physical`` share, and the logical kind in ``logical*``."""
