@@ -82,13 +82,16 @@ def start_filter(
     directory: bytes | None = None,
     variables: Mapping[str, str] | None = None,
     with_children: bool = False,
+    descriptors: Sequence[int] = (),
+    owner: tuple[int, int] | None = None,
 ) -> Filter:
     """Start a program whose error output is kept.
 
     ``secret`` waits for it in a pipe, whose number takes the place of ``{secret}`` in the command. ``stdin`` and
     ``stdout`` are files of the caller's; None makes a pipe. ``first`` is all that its standard input will ever be,
     for programs that ask for a password there. ``with_children`` gives it a session of its own, without the terminal:
-    when it is killed, so is everything it started. Raises CommandNotStarted.
+    when it is killed, so is everything it started. ``descriptors`` are open files that it inherits under their
+    numbers; ``owner`` is the user and the group it runs as, which only root can choose. Raises CommandNotStarted.
     """
     descriptor = None if secret is None else _pipe_with(secret)
     if first is not None:
@@ -104,6 +107,9 @@ def start_filter(
             env=None if variables is None else os.environ | variables,
             pass_fds=(*descriptors,) if descriptor is None else (*descriptors, descriptor),
             start_new_session=with_children,
+            user=owner[0] if owner else None,
+            group=owner[1] if owner else None,
+            extra_groups=() if owner else None,
         )
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
