@@ -9,9 +9,9 @@ from pivori.components.base import Component
 
 @dataclass(frozen=True, kw_only=True)
 class Hook:
-    """A pair of command lines around something: ``after`` undoes ``before`` and is always run once ``before`` has begun.
+    """A pair of command lines around something.
 
-    ``timeout`` in seconds holds for each of the two.
+    ``after`` undoes ``before`` and is always run once that has begun; ``timeout`` in seconds holds for each of the two.
     """
 
     before: str | None

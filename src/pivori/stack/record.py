@@ -1,6 +1,6 @@
 """What a recovery point says of itself: ``/.pivori/recovery-point.json``, for machines and for people in ten years.
 
-Times are RFC 3339 texts; sizes are bytes. Unknown fields are ignored when it is read, so that later versions may add some.
+Times are RFC 3339 texts; sizes are bytes. Unknown fields are ignored when it is read: later versions may add some.
 """
 
 from enum import StrEnum

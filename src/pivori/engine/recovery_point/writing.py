@@ -88,13 +88,11 @@ class PointWriter:
         request: PointRequest,
         *,
         clock: Clock,
-        emit: Callable[[Event], None],
         before_write: Callable[[], None] = lambda: None,
     ) -> None:
         self.repository = repository
         self.request = request
         self.clock = clock
-        self.emit = emit
         self._before_write = before_write
         self._started = clock.file_time_ns()
         settings = WriterSettings(
@@ -108,9 +106,9 @@ class PointWriter:
         self._captures: list[TreeCapture] = []
         self._sums = _Sums()
 
-    def component(self, name: str, base: Base | None) -> "ComponentWriter":
-        """Begin a component; ``base`` is its folder in an earlier recovery point."""
-        return ComponentWriter(self, name, base)
+    def component(self, name: str, base: Base | None, emit: Callable[[Event], None]) -> "ComponentWriter":
+        """Begin a component; ``base`` is its folder in an earlier recovery point, ``emit`` hears of its files."""
+        return ComponentWriter(self, name, base, emit)
 
     def add(self, name: str, folder: FolderBuilder, captures: Sequence[TreeCapture], size: TreeOutcome) -> None:
         """Take a component that is complete. Raises PathTaken."""
@@ -185,8 +183,9 @@ class PointWriter:
 class ComponentWriter:
     """The folder of one component. Paths are bytes relative to it."""
 
-    def __init__(self, point: PointWriter, name: str, base: Base | None) -> None:
+    def __init__(self, point: PointWriter, name: str, base: Base | None, emit: Callable[[Event], None]) -> None:
         self._point = point
+        self._emit = emit
         self._name = name
         self._base = base
         self._folder = FolderBuilder(name)
@@ -200,7 +199,7 @@ class ComponentWriter:
         point, before = self._point, self.size
 
         def progress(size: int) -> None:
-            point.emit(Progress(bytes_done=before + size, unit=Unit.NOTHING, current=path))
+            self._emit(Progress(bytes_done=before + size, unit=Unit.NOTHING, current=path))
 
         stored = store_content(point.intake, read, progress=progress, with_digest=True)
         request, name = point.request, path.rpartition(b"/")[2]
@@ -224,7 +223,7 @@ class ComponentWriter:
             ),
             storage=point.repository.storage,
             clock=point.clock,
-            emit=point.emit,
+            emit=self._emit,
         )
         capture.run()
         self._folder.place_all(capture.root_nodes())
@@ -280,5 +279,5 @@ class ComponentWriter:
         try:
             return {raw_name(node): node for node in self._point.repository.read_tree(tree)}
         except PivoriError as error:
-            self._point.emit(DamageFound(error=error))
+            self._emit(DamageFound(error=error))
             return {}
