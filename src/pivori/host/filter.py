@@ -98,7 +98,7 @@ def start_filter(
         stdin = _pipe_with(first)
     try:
         process = subprocess.Popen(
-            [word.replace(_SECRET, str(descriptor)) for word in command],
+            list(command) if descriptor is None else [word.replace(_SECRET, str(descriptor)) for word in command],
             stdin=subprocess.PIPE if stdin is None else stdin,
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
