@@ -1,0 +1,1 @@
+"""Docker compose projects: their configuration, images, volumes and bind mounts, taken while nothing writes to them."""
