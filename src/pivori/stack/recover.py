@@ -1,0 +1,374 @@
+"""Recovering a stack: a plan of what is brought back from where and in which order, then its execution, step by step.
+
+What is replaced is moved aside, never removed. A recovery that was interrupted goes on where it was when the same one
+is begun again. The first step that fails ends it: later steps may need what that one was to bring.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pivori.clock import Clock
+from pivori.components.base import Finding, Gravity, Restored, RestorePlan, RestoreRequest, Surroundings, has_failure
+from pivori.engine.recovery_point import ComponentReader
+from pivori.errors import PivoriError
+from pivori.events import Event
+from pivori.host.space import room_at
+from pivori.repository import LoadedSnapshot, Repository, format_time
+from pivori.stack.choosing import (
+    Choice,
+    NeverCaptured,
+    NothingToRecover,
+    choose_capture,
+    places_within,
+    recovery_order,
+    spread_seconds,
+)
+from pivori.stack.model import Member, Stack
+from pivori.stack.points import RecoveryPoints
+from pivori.stack.recovery_log import Measured, Move, RecoveryHistory, RecoveryLog
+from pivori.stack.sinks import RecoverySource
+from pivori.translation import N_, ByteCount, Phrase
+
+
+class TargetNotEmpty(PivoriError):
+    """The folder to recover into has something in it."""
+
+    code = "recovery-target-not-empty"
+    message = N_("{path} has something in it already.")
+    hint = N_("Name a folder that is empty or not there; to replace what is in use, take --in-place.")
+    exit_status = 2
+
+
+class RecoveryImpossible(PivoriError):
+    """The plan has findings that keep it from being applied."""
+
+    code = "recovery-impossible"
+    message = N_("This recovery cannot be done as planned; nothing was changed.")
+    hint = N_("The findings above say what is in the way; mend that, or leave the component out with --component.")
+
+
+class StepFailed(PivoriError):
+    """A step of a recovery failed."""
+
+    code = "recovery-step-failed"
+    message = N_("The component {component} was not brought back: {reason}.")
+    hint = N_("Mend that, then run the same command again: it goes on with this step.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepBegan(Event):
+    """A component is about to be brought back."""
+
+    component: str
+    number: int
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepDone(Event):
+    """A component is back."""
+
+    component: str
+    restored: Restored
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryRequest:
+    """What to bring back. ``at_ns`` None: the latest; ``point`` is one recovery point to take everything from.
+
+    ``to`` is a folder of its own; None: in place. ``settings`` are those of components, by their names.
+    """
+
+    stack: Stack
+    names: Sequence[str]
+    at_ns: int | None = None
+    point: LoadedSnapshot | None = None
+    to: Path | None = None
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryStep:
+    """One component: what it is brought back from, what that does, about how long it takes (None: never measured)."""
+
+    member: Member
+    choice: Choice
+    source: RecoverySource
+    request: RestoreRequest
+    plan: RestorePlan
+    seconds: float | None
+    is_done: bool
+    """It is back already: an earlier run of this recovery did it."""
+
+    @property
+    def name(self) -> str:
+        """The component's name."""
+        return self.member.name
+
+    @property
+    def size(self) -> int:
+        """The bytes of the capture."""
+        return self.choice.capture.record.size
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryPlan:
+    """What a recovery does. ``spread`` is how many seconds the captures are apart; ``lacking`` has no capture."""
+
+    stack: Stack
+    to: Path | None
+    at_ns: int | None
+    steps: Sequence[RecoveryStep]
+    spread: float
+    lacking: Mapping[str, NothingToRecover]
+    findings: Sequence[Finding]
+    is_resumed: bool
+
+    @property
+    def seconds(self) -> float | None:
+        """About how long all of it takes; None when a step was never measured."""
+        known = [step.seconds for step in self.steps if not step.is_done]
+        return None if any(value is None for value in known) else sum(value for value in known if value is not None)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether it can be applied."""
+        return not has_failure(self.findings) and not any(has_failure(step.plan.findings) for step in self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """What a recovery did: what each step brought, what was moved aside, and how long it took in seconds."""
+
+    restored: Mapping[str, Restored]
+    moves: Sequence[Move]
+    seconds: float
+
+
+class Recovery:
+    """One recovery: :meth:`plan`, then :meth:`apply`. The repository's index is loaded."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        points: RecoveryPoints,
+        request: RecoveryRequest,
+        *,
+        state: Callable[[str], Path],
+        recoveries: Path,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        workers: int,
+    ) -> None:
+        """``state`` gives the private folder of a component, ``recoveries`` is where recoveries keep their notes."""
+        self._repository = repository
+        self._points = points
+        self._request = request
+        self._state = state
+        self._recoveries = recoveries
+        self._clock = clock
+        self._emit = emit
+        self._workers = workers
+        self._history = RecoveryHistory(recoveries)
+        self._log: RecoveryLog | None = None
+
+    # The plan
+
+    def plan(self) -> RecoveryPlan:
+        """Say what will be done; changes nothing. Raises TargetNotEmpty, NothingToRecover when nothing is there."""
+        request = self._request
+        choices, lacking = self._choose()
+        if not choices:
+            raise next(iter(lacking.values()))
+        self._log = log = RecoveryLog(self._recoveries, self._key(choices))
+        self._demand_target(log)
+        members = [member for member in recovery_order(request.stack) if member.name in choices]
+        steps = [self._step(member, choices[member.name], log) for member in members]
+        return RecoveryPlan(
+            stack=request.stack,
+            to=request.to,
+            at_ns=request.at_ns,
+            steps=steps,
+            spread=spread_seconds(choices.values()),
+            lacking=lacking,
+            findings=_shortages([step.plan for step in steps if not step.is_done]),
+            is_resumed=log.is_resumed,
+        )
+
+    def _choose(self) -> tuple[dict[str, Choice], dict[str, NothingToRecover]]:
+        request = self._request
+        at_ns = request.point.time_ns if request.point is not None else request.at_ns
+        choices: dict[str, Choice] = {}
+        lacking: dict[str, NothingToRecover] = {}
+        for name in request.names:
+            captures = list(self._points.captures(name))
+            choice = choose_capture(captures, at_ns)
+            if choice is not None:
+                choices[name] = choice
+            elif captures and at_ns is not None:
+                moment = datetime.fromtimestamp(at_ns // 1_000_000_000).astimezone()
+                lacking[name] = NothingToRecover(
+                    component=name, moment=f"{moment:%Y-%m-%d %H:%M:%S}", stack=request.stack.name
+                )
+            else:
+                lacking[name] = NeverCaptured(component=name, stack=request.stack.name)
+        return choices, lacking
+
+    def _step(self, member: Member, choice: Choice, log: RecoveryLog) -> RecoveryStep:
+        capture = choice.capture
+        reader = ComponentReader(self._repository, self._points.folder(capture), workers=self._workers, emit=self._emit)
+        source = RecoverySource(member.name, reader, capture.report)
+        request = self._restore_request(member, choice, log)
+        is_done = member.name in log.done
+        plan = RestorePlan(steps=()) if is_done else self._plan_of(member, source, request)
+        return RecoveryStep(
+            member=member,
+            choice=choice,
+            source=source,
+            request=request,
+            plan=plan,
+            seconds=self._history.expected_seconds(member.name, member.component.kind, capture.record.size),
+            is_done=is_done,
+        )
+
+    def _plan_of(self, member: Member, source: RecoverySource, request: RestoreRequest) -> RestorePlan:
+        try:
+            return member.component.plan(source, request, self._surroundings(member))
+        except PivoriError as error:
+            finding = Finding(gravity=Gravity.FAILURE, message=_phrase(error), hint=_hint(error))
+            return RestorePlan(steps=(), findings=[finding])
+
+    def _restore_request(self, member: Member, choice: Choice, log: RecoveryLog) -> RestoreRequest:
+        request = self._request
+        settings = {**choice.settings, **request.settings.get(member.name, {})}
+        to = request.to / member.name if request.to is not None else None
+        root = request.to if request.to is not None else request.stack.root
+        return RestoreRequest(to=to, root=root, aside=lambda path: self._move_aside(path, log), settings=settings)
+
+    def _key(self, choices: Mapping[str, Choice]) -> str:
+        request = self._request
+        taken = [f"{name}={choice.capture.point.loaded.id}" for name, choice in sorted(choices.items())]
+        settings = [
+            f"{name}.{key}={value}" for name, of in sorted(request.settings.items()) for key, value in of.items()
+        ]
+        return "\n".join([request.stack.name, str(request.to), *taken, *settings])
+
+    def _demand_target(self, log: RecoveryLog) -> None:
+        to = self._request.to
+        if to is None or log.is_resumed or not os.path.lexists(to):
+            return
+        if not to.is_dir() or any(to.iterdir()):
+            raise TargetNotEmpty(path=to)
+
+    def _surroundings(self, member: Member) -> Surroundings:
+        return Surroundings(
+            clock=self._clock, emit=self._emit, root=self._request.stack.root, state=self._state(member.name)
+        )
+
+    # The execution
+
+    def apply(self, plan: RecoveryPlan) -> Recovered:
+        """Do what the plan says. Raises RecoveryImpossible, StepFailed."""
+        if not plan.is_possible:
+            raise RecoveryImpossible
+        log = self._log
+        assert log is not None  # noqa: S101 - a plan is made here
+        log.begin()
+        if plan.to is not None:
+            plan.to.mkdir(mode=0o700, parents=True, exist_ok=True)
+        started = self._clock.monotonic()
+        waiting = [step for step in plan.steps if not step.is_done]
+        restored = {}
+        for number, step in enumerate(waiting, 1):
+            self._emit(StepBegan(component=step.name, number=number, count=len(waiting)))
+            restored[step.name] = self._apply_step(step, plan, log)
+        moves = [move for move in log.moves if os.path.lexists(move.aside)]
+        log.close()
+        return Recovered(restored=restored, moves=moves, seconds=self._clock.monotonic() - started)
+
+    def _apply_step(self, step: RecoveryStep, plan: RecoveryPlan, log: RecoveryLog) -> Restored:
+        started = self._clock.monotonic()
+        try:
+            restored = step.member.component.restore(step.source, step.request, self._surroundings(step.member))
+            if plan.to is None:
+                self._carry_over(step.member, plan, log)
+        except PivoriError as error:
+            raise StepFailed(component=step.name, reason=error) from error
+        except OSError as error:
+            raise StepFailed(component=step.name, reason=error.strerror or str(error)) from error
+        seconds = self._clock.monotonic() - started
+        log.note_done(step.name)
+        self._history.add(
+            Measured(
+                component=step.name,
+                kind=step.member.component.kind,
+                bytes=step.size,
+                seconds=seconds,
+                ended=format_time(self._clock.now_ns()),
+            )
+        )
+        self._emit(StepDone(component=step.name, restored=restored, seconds=seconds))
+        return restored
+
+    def _move_aside(self, path: Path, log: RecoveryLog) -> Path:
+        """Move something out of the way, beside where it was. Raises OSError."""
+        stamp = f"{self._clock.now():%Y%m%d-%H%M%S}"
+        number = 1
+        while os.path.lexists(
+            aside := path.with_name(f"{path.name}.aside-{stamp}{f'-{number}' if number > 1 else ''}")
+        ):
+            number += 1
+        log.note_move(path, aside)
+        path.rename(aside)
+        return aside
+
+    def _carry_over(self, member: Member, plan: RecoveryPlan, log: RecoveryLog) -> None:
+        """What of other components lay in a folder that was replaced, and is not brought back, goes back into it."""
+        members = self._request.stack.members
+        others = [other for other in members if other.name not in {step.name for step in plan.steps}]
+        for place in places_within([*others, member], member):
+            for move in log.moves:
+                was = Path(move.aside) / place.relative_to(move.path) if place.is_relative_to(move.path) else None
+                if was is not None and os.path.lexists(was) and not os.path.lexists(place):
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    was.rename(place)
+
+
+def _shortages(plans: Sequence[RestorePlan]) -> list[Finding]:
+    """Where there is too little room for all steps together."""
+    needed: dict[int, int] = {}
+    rooms = {}
+    for plan in plans:
+        for path, size in plan.space.items():
+            try:
+                room = room_at(path)
+            except OSError:
+                continue  # the step itself finds out, and says so
+            needed[room.device] = needed.get(room.device, 0) + size
+            rooms[room.device] = path, room.free
+    return [
+        Finding(
+            gravity=Gravity.FAILURE,
+            message=Phrase(
+                N_("There is too little room at {path}: {needed} are needed, {free} are free."),
+                path=rooms[device][0],
+                needed=ByteCount(size),
+                free=ByteCount(rooms[device][1]),
+            ),
+            hint=Phrase(N_("Make room there, or recover to another place with --to.")),
+        )
+        for device, size in needed.items()
+        if size > rooms[device][1]
+    ]
+
+
+def _phrase(error: PivoriError) -> Phrase:
+    return Phrase(error.message, **error.details)
+
+
+def _hint(error: PivoriError) -> Phrase | None:
+    return Phrase(error.hint, **error.details) if error.hint else None

@@ -1,0 +1,107 @@
+"""What recoveries on this machine did: so that an interrupted one goes on, and the next one knows how long it takes."""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from pivori.host.durable import remove_durably, write_durably
+
+_T = TypeVar("_T")
+_HISTORY: Final = "history.json"
+_MOST_REMEMBERED: Final = 200
+
+
+class Move(msgspec.Struct, frozen=True):
+    """Something that was moved out of the way, from where to where."""
+
+    path: str
+    aside: str
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """How long it took to bring a component back: bytes, seconds, and when it ended (RFC 3339)."""
+
+    component: str
+    kind: str
+    bytes: int
+    seconds: float
+    ended: str
+
+
+class _Progress(msgspec.Struct, kw_only=True):
+    done: list[str] = []
+    moves: list[Move] = []
+
+
+class RecoveryLog:
+    """One recovery that is under way. ``key`` tells it from others: the same one, begun again, has the same key."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+        self._progress = _read(self._path, _Progress) or _Progress()
+        self.is_resumed = self._path.exists()
+
+    @property
+    def done(self) -> Sequence[str]:
+        """The components that are back."""
+        return self._progress.done
+
+    @property
+    def moves(self) -> Sequence[Move]:
+        """What was moved out of the way, in order."""
+        return self._progress.moves
+
+    def begin(self) -> None:
+        """Note that the recovery has begun. Raises OSError."""
+        self._write()
+
+    def note_move(self, path: Path, aside: Path) -> None:
+        """Note a move that is about to be made. Raises OSError."""
+        self._progress.moves.append(Move(str(path), str(aside)))
+        self._write()
+
+    def note_done(self, component: str) -> None:
+        """Note that a component is back. Raises OSError."""
+        self._progress.done.append(component)
+        self._write()
+
+    def close(self) -> None:
+        """The recovery is complete: the next one with the same key begins anew. Raises OSError."""
+        remove_durably(self._path)
+
+    def _write(self) -> None:
+        write_durably(self._path, msgspec.json.encode(self._progress))
+
+
+class RecoveryHistory:
+    """How long recoveries took on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _HISTORY
+        self._measured = _read(self._path, list[Measured]) or []
+
+    def expected_seconds(self, component: str, kind: str, size: int) -> float | None:
+        """How long ``size`` bytes will take, as the last time for this component, else for its kind; None: unknown."""
+        for wanted in (component, None):
+            for measured in reversed(self._measured):
+                if measured.component == wanted or (wanted is None and measured.kind == kind):
+                    return measured.seconds * max(size, 1) / max(measured.bytes, 1)
+        return None
+
+    def add(self, measured: Measured) -> None:
+        """Keep a measurement. That it cannot be written costs an estimate, no more."""
+        self._measured = [*self._measured, measured][-_MOST_REMEMBERED:]
+        with suppress(OSError):
+            write_durably(self._path, msgspec.json.encode(self._measured))
+
+
+def _read(path: Path, kind: type[_T]) -> _T | None:
+    """What a file of this module says; None when it is not there, or torn."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None
