@@ -10,19 +10,6 @@ from pivori.stack.model import Member, Stack
 from pivori.stack.points import Capture
 from pivori.translation import N_
 
-_RANKS: Mapping[str, int] = {
-    "secrets": 0,
-    "postgres": 2,
-    "postgres-physical": 2,
-    "mysql": 2,
-    "redis": 2,
-    "sqlite": 2,
-    "command": 3,
-    "files": 4,
-    "git": 5,
-    "compose": 6,
-}
-
 
 class NothingToRecover(PivoriError):
     """There is no recovery point to take a component from."""
@@ -77,16 +64,12 @@ def spread_seconds(choices: Iterable[Choice]) -> float:
 def recovery_order(stack: Stack) -> list[Member]:
     """The members in the order in which they are brought back.
 
-    As configured; otherwise secrets, databases, files, source and services. In any case what lies within a
-    folder of another component comes after that one, which replaces the folder as a whole.
+    As the stack says, those it does not name last. But what lies within a folder of another component comes after
+    that one, which replaces the folder as a whole.
     """
-    wanted = list(stack.recovery_order)
-    listed = [stack.member(name) for name in wanted if any(member.name == name for member in stack.members)]
-    rest = sorted(
-        (member for member in stack.members if member not in listed),
-        key=lambda member: _RANKS.get(member.component.kind, 3),
-    )
-    waiting, ordered = [*listed, *rest], []
+    ranks = {name: rank for rank, name in enumerate(stack.recovery_order)}
+    waiting = sorted(stack.members, key=lambda member: ranks.get(member.name, len(ranks)))
+    ordered = []
     while waiting:
         free = next(
             (member for member in waiting if not any(_contains(other, member) for other in waiting)), waiting[0]

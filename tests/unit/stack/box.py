@@ -1,4 +1,4 @@
-"""The simplest component there is: a folder whose files are streamed, with switches for everything that can go wrong."""
+"""The simplest component there is: a folder whose files are streamed, with switches for what can go wrong."""
 
 import os
 from collections.abc import Callable, Sequence
