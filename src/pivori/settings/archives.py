@@ -10,23 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pivori.errors import PivoriError
 from pivori.settings.credentials import EmptyPassword, read_password_file, run_password_command
+from pivori.settings.desktop_keyring import keyring_password
 from pivori.settings.load import Environment
 from pivori.settings.resolve import ConflictingOptions
 from pivori.settings.secret import Secret
-from pivori.translation import N_
 
 DEFAULT_DIRECTORY: Final = Path("/backups")
 DEFAULT_LOG_DIRECTORY: Final = Path("/var/log/pivori-backup")
-
-
-class KeyringFailed(PivoriError):
-    """The keyring of this desktop gives no password."""
-
-    code = "keyring-failed"
-    message = N_("The keyring has no password for {name}: {reason}.")
-    hint = N_("Write SERVICE/NAME as the keyring knows it; `keyring set SERVICE NAME` stores a password.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,18 +79,7 @@ def archive_password(environment: Environment, choices: ArchivePasswordChoices) 
 
 def _from_keyring(name: str) -> Secret:
     """The password that the desktop's keyring has under ``SERVICE/NAME``."""
-    service, _, user = name.partition("/")
-    try:
-        import keyring  # slow to load
-        from keyring.errors import KeyringError
-    except ImportError:
-        raise KeyringFailed(name=name, reason=N_("the Python package “keyring” is not installed")) from None
-    try:
-        found = keyring.get_password(service, user)
-    except KeyringError as error:
-        raise KeyringFailed(name=name, reason=str(error) or type(error).__name__) from None
-    if found is None:
-        raise KeyringFailed(name=name, reason=N_("there is none"))
+    found = keyring_password(name)
     if not found:
         raise EmptyPassword(origin=name)
     return Secret(found)

@@ -8,7 +8,7 @@ import os
 import pwd
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
@@ -28,6 +28,14 @@ class NoHomeDirectory(PivoriError):
     hint = N_("Set HOME, or say where the repository and its password are with --repository and --password-file.")
 
 
+class VariableNotSet(PivoriError):
+    """The configuration says that a secret is in a variable, and it is not."""
+
+    code = "variable-not-set"
+    message = N_("The variable {name} is not set; the configuration says that it holds a secret.")
+    hint = N_("Set it for this program, or name another place in pivori.toml: file, command or keyring.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     """What the environment says; absent and empty variables are None. Tests build one by hand."""
@@ -38,6 +46,7 @@ class Environment:
     cache_home: Path | None = None
     state_home: Path | None = None
     languages: tuple[str, ...] = ()
+    configuration: str | None = None
     repository: str | None = None
     password: Secret | None = None
     password_file: str | None = None
@@ -55,6 +64,8 @@ class Environment:
     stdin_is_terminal: bool = False
     stdout_is_terminal: bool = False
     stderr_is_terminal: bool = False
+    variables: Mapping[str, Secret] = field(default_factory=dict, compare=False, repr=False)
+    """All of them, for the configuration, which may name the one that holds a secret."""
 
     @property
     def data_directory(self) -> Path:
@@ -137,6 +148,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         cache_home=_absolute(variables, "XDG_CACHE_HOME"),
         state_home=_absolute(variables, "XDG_STATE_HOME"),
         languages=load_languages(variables),
+        configuration=variables.get("PIVORI_CONFIG") or None,
         repository=variables.get("PIVORI_REPOSITORY") or None,
         password=Secret(password) if password else None,
         password_file=variables.get("PIVORI_PASSWORD_FILE") or None,
@@ -154,6 +166,7 @@ def load_environment(variables: Mapping[str, str] | None = None) -> Environment:
         stdin_is_terminal=_is_terminal(sys.stdin),
         stdout_is_terminal=_is_terminal(sys.stdout),
         stderr_is_terminal=_is_terminal(sys.stderr),
+        variables={name: Secret(value) for name, value in variables.items() if value},
     )
 
 

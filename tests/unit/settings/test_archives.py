@@ -6,11 +6,11 @@ import pytest
 
 from pivori.settings.archives import (
     ArchivePasswordChoices,
-    KeyringFailed,
     archive_directory,
     archive_password,
 )
 from pivori.settings.credentials import KeyFilePermissions
+from pivori.settings.desktop_keyring import KeyringFailed
 from pivori.settings.load import Environment, load_environment
 from pivori.settings.resolve import ConflictingOptions
 from pivori.settings.secret import Secret
