@@ -1,6 +1,5 @@
 """Any program as a component, against real ones."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +39,7 @@ class Program:
 
 class TestCommand(ComponentContract):
     @pytest.fixture
-    def specimen(self, tmp_path: Path) -> Iterator[Program]:
+    def specimen(self, tmp_path: Path) -> Program:
         root = tmp_path / "stack"
         root.mkdir()
         dump = root / "dump"
@@ -55,4 +54,4 @@ class TestCommand(ComponentContract):
         )
         made = Program(root, component)
         made.table.write_bytes(b"1 row\n2 row\n")
-        yield made
+        return made
