@@ -15,6 +15,7 @@ from pivori.components.base import Component, Reveal
 from pivori.settings.credentials import EmptyPassword, read_password_file, run_password_command
 from pivori.settings.desktop_keyring import keyring_password
 from pivori.settings.load import Environment, VariableNotSet
+from pivori.settings.stack_file.env_file import secret_in_env_file
 from pivori.translation import N_
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -85,28 +86,36 @@ class Building(NamedTuple):
 
 
 class SecretReference(OptionTable):
-    """Where a secret is: exactly one of the four. The secret itself is never in the file."""
+    """Where a secret is: exactly one of the five. The secret itself is never in the file."""
 
     file: str | None = Field(None, description=N_("A file that holds it, readable by its owner alone."))
     command: str | None = Field(None, description=N_("A command that prints it."))
     env: str | None = Field(None, description=N_("A variable of the environment that holds it."))
     keyring: str | None = Field(None, description=N_("SERVICE/NAME of an entry of the desktop's keyring."))
+    env_file: str | None = Field(None, description=N_("A .env file that holds it, in the variable that `key` names."))
+    key: str | None = Field(
+        None, description=N_("The variable of the .env file; of an address, its password is taken.")
+    )
 
     @model_validator(mode="after")
     def _one(self) -> "SecretReference":
-        if sum(bool(value) for value in (self.file, self.command, self.env, self.keyring)) != 1:
-            raise ValueError(N_("name exactly one of file, command, env, keyring"))
+        if sum(bool(value) for value in (self.file, self.command, self.env, self.keyring, self.env_file)) != 1:
+            raise ValueError(N_("name exactly one of file, command, env, keyring, env-file"))
+        if bool(self.env_file) != bool(self.key):
+            raise ValueError(N_("env-file and key belong together"))
         return self
 
     def __str__(self) -> str:
         """The reference as a person reads it; never the secret."""
+        if self.env_file:
+            return f"env-file {self.env_file} {self.key}"
         return next(f"{place} {value}" for place, value in self.model_dump(exclude_none=True).items())
 
     def reveal(self, building: Building) -> Reveal:
         """What looks the secret up when it is needed.
 
         Called, it raises what reading a password file or running a password command raises, VariableNotSet,
-        KeyringFailed, and EmptyPassword.
+        KeyringFailed, EnvFileWithout, and EmptyPassword.
         """
         return lambda: self._found(building)
 
@@ -120,6 +129,8 @@ class SecretReference(OptionTable):
             if value is None:
                 raise VariableNotSet(name=self.env)
             return value.reveal()
+        if self.env_file:
+            return secret_in_env_file(building.path(self.env_file), self.key or "")
         found = keyring_password(self.keyring or "")
         if not found:
             raise EmptyPassword(origin=self.keyring)
