@@ -92,38 +92,41 @@ def _archive_findings(
 
 
 def _segment_findings(source: Source, facts: Facts, path: str, first: int, length: int) -> Iterator[Finding]:
-    """Look at the heading of each page of a segment: it says which part of which cluster's log it is."""
-    offset, left = 0, b""
+    """Look at the heading of each page of a segment: it says which part of which cluster's log it is.
+
+    Pages behind the end of a segment that the server left early are zeros to its end.
+    """
+    offset, left, is_over = 0, b"", False
     try:
         for piece in source.pieces(path):
             content = left + piece
             whole = len(content) - len(content) % PAGE_SIZE
             for start in range(0, whole, PAGE_SIZE):
-                yield from _page_findings(content, start, facts, path, first + offset + start)
+                position = first + offset + start
+                is_zero = not any(content[start : start + _PAGE.size])
+                if position > first and is_zero:
+                    is_over = True
+                elif is_over or not _is_page(content, start, facts, position):
+                    yield _damaged(path, position)
             offset, left = offset + whole, content[whole:]
     except NotCaptured as error:
         yield _failure(error.as_reason)
         return
-    if len(left) >= _PAGE.size:
-        yield from _page_findings(left, 0, facts, path, first + offset)
     if offset + len(left) != length:
-        yield _failure(
-            Phrase(
-                N_("The file {path} of the log has {found} bytes instead of {wanted}."),
-                path=path,
-                found=offset + len(left),
-                wanted=length,
-            )
-        )
+        found = offset + len(left)
+        sentence = N_("The file {path} of the log has {found} bytes instead of {wanted}.")
+        yield _failure(Phrase(sentence, path=path, found=found, wanted=length))
 
 
-def _page_findings(content: bytes, start: int, facts: Facts, path: str, position: int) -> Iterator[Finding]:
+def _is_page(content: bytes, start: int, facts: Facts, position: int) -> bool:
+    """Whether a page is that of a position in the log of this cluster."""
     _magic, _info, timeline, address = _PAGE.unpack_from(content, start)
-    is_wrong = address != position or timeline > facts.timeline
-    if position % facts.segment_size == 0 and len(content) - start >= _FIRST_PAGE.size + _PAGE.size:
+    is_right = address == position and 0 < timeline <= facts.timeline
+    if position % facts.segment_size == 0:
         system, size, _page_size = _FIRST_PAGE.unpack_from(content, start)
-        is_wrong = is_wrong or str(system) != facts.system or size != facts.segment_size
-    if is_wrong:
-        yield _failure(
-            Phrase(N_("The file {path} of the log is damaged at {lsn}."), path=path, lsn=format_lsn(position))
-        )
+        is_right = is_right and str(system) == facts.system and size == facts.segment_size
+    return is_right
+
+
+def _damaged(path: str, position: int) -> Finding:
+    return _failure(Phrase(N_("The file {path} of the log is damaged at {lsn}."), path=path, lsn=format_lsn(position)))
