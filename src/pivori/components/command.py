@@ -28,6 +28,7 @@ from pivori.components.private_file import PrivateFile
 from pivori.components.user_program import UserProgram
 from pivori.errors import PivoriError
 from pivori.host import forbid_core_dumps
+from pivori.host.filter import NOWHERE
 from pivori.translation import N_, ByteCount, Phrase
 
 A_DAY: Final = 86400.0
@@ -204,10 +205,7 @@ class CommandComponent:
 
         Raises CommandFailed, CommandSlow, CommandNotStarted.
         """
-        with (
-            Path(os.devnull).open("wb") as nowhere,
-            self._program(words, surroundings).running(stdout=nowhere) as running,
-        ):
+        with self._program(words, surroundings).running(stdout=NOWHERE) as running:
             took_all = all(running.give(piece) for piece in content)
             running.end()
         content.read_all()

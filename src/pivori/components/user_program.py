@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Timer
-from typing import IO, Final
+from typing import Final
 from urllib.parse import quote
 
 from pivori.components.base import ComponentFailed, Finding, Gravity, Reveal
@@ -71,7 +71,7 @@ class UserProgram:
         return [Finding(gravity=gravity, message=failed.as_reason, hint=Phrase(failed.hint))]
 
     @contextmanager
-    def running(self, *, first: bytes | None = None, stdout: IO[bytes] | None = None) -> Iterator["RunningProgram"]:
+    def running(self, *, first: bytes | None = None, stdout: int | None = None) -> Iterator["RunningProgram"]:
         """The program while it runs; ``first`` and ``stdout`` are as of ``start_filter``.
 
         Whatever it started is killed with it when the context is left before its end. Raises CommandNotStarted, and

@@ -15,6 +15,8 @@ from pivori.host.process import CommandNotStarted
 
 _TAIL: Final = 8 << 10
 _PATIENCE: Final = 5.0
+NOWHERE: Final = subprocess.DEVNULL
+"""For an output that nobody wants."""
 _SECRET: Final = "{secret}"  # noqa: S105 - the place of a descriptor's number
 
 
@@ -29,7 +31,7 @@ class Filter:
         """Take charge of a started program. Others use :func:`start_filter`."""
         self._process = process
         self._with_children = with_children
-        self._guard = weakref.finalize(self, _kill, process, with_children)
+        self._guard = weakref.finalize(self, _drop, process, with_children)
         self.stdin = cast(FileIO | None, process.stdin)
         self.stdout = cast(FileIO | None, process.stdout)
         self._errors = bytearray()
@@ -88,8 +90,8 @@ def start_filter(
     """Start a program whose error output is kept.
 
     ``secret`` waits for it in a pipe, whose number takes the place of ``{secret}`` in the command. ``stdin`` and
-    ``stdout`` are files of the caller's; None makes a pipe. ``first`` is all that its standard input will ever be,
-    for programs that ask for a password there. ``with_children`` gives it a session of its own, without the terminal:
+    ``stdout`` are files of the caller's, or NOWHERE; None makes a pipe. ``first`` is all that its standard input will
+    ever be, for programs that ask for a password there. ``with_children`` gives it a session of its own, without the terminal:
     when it is killed, so is everything it started. ``descriptors`` are open files that it inherits under their
     numbers; ``owner`` is the user and the group it runs as, which only root can choose. Raises CommandNotStarted.
     """
@@ -127,6 +129,15 @@ def _keep_errors(stream: IO[bytes], errors: bytearray) -> None:
         while part := stream.read(_TAIL):
             errors += part
             del errors[:-_TAIL]
+
+
+def _drop(process: subprocess.Popen[bytes], with_children: bool) -> None:
+    """End a program that nobody has any more."""
+    _kill(process, with_children)
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 def _kill(process: subprocess.Popen[bytes], with_children: bool) -> None:
