@@ -91,9 +91,9 @@ def start_filter(
 
     ``secret`` waits for it in a pipe, whose number takes the place of ``{secret}`` in the command. ``stdin`` and
     ``stdout`` are files of the caller's, or NOWHERE; None makes a pipe. ``first`` is all that its standard input will
-    ever be, for programs that ask for a password there. ``with_children`` gives it a session of its own, without the terminal:
-    when it is killed, so is everything it started. ``descriptors`` are open files that it inherits under their
-    numbers; ``owner`` is the user and the group it runs as, which only root can choose. Raises CommandNotStarted.
+    ever be, for programs that ask for a password there. ``with_children`` gives it a session of its own, without the
+    terminal: when it is killed, so is everything it started. ``descriptors`` are open files that it inherits under
+    their numbers; ``owner`` is the user and the group it runs as, which only root can choose. Raises CommandNotStarted.
     """
     descriptor = None if secret is None else _pipe_with(secret)
     if first is not None:

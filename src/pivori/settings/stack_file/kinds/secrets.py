@@ -69,12 +69,17 @@ class Options(ComponentOptions):
         return SecretsComponent(
             name=self.name,
             root=building.root,
-            files=self.files,
+            files=[_from_home(pattern, building) for pattern in self.files],
             commands=[
                 SecretCommand(name=command.name, words=command.command, timeout=command.timeout)
                 for command in self.commands
             ],
-            recipients=self.recipients,
+            recipients=[_from_home(text, building) for text in self.recipients],
             identity=None if self.identity is None else self.identity.reveal(building),
-            restore_commands_to=self.restore_commands_to,
+            restore_commands_to=self.restore_commands_to and _from_home(self.restore_commands_to, building),
         )
+
+
+def _from_home(text: str, building: Building) -> str:
+    """A path with the home folder in the place of ``~``; the component sees others from the folder of the stack."""
+    return str(building.path(text)) if text.startswith("~") else text
