@@ -5,8 +5,15 @@ schema, the sample and the guide follow. A kind of component is a module in ``ki
 ``model.AnyComponent``.
 """
 
-from pivori.settings.stack_file.loading import load_stack, load_stack_file
+from pivori.settings.stack_file.loading import load_kept_stack, load_stack, load_stack_file
 from pivori.settings.stack_file.mistakes import ConfigurationUnreadable, ConfigurationWrong
 from pivori.settings.stack_file.model import StackFile
 
-__all__ = ["ConfigurationUnreadable", "ConfigurationWrong", "StackFile", "load_stack", "load_stack_file"]
+__all__ = [
+    "ConfigurationUnreadable",
+    "ConfigurationWrong",
+    "StackFile",
+    "load_kept_stack",
+    "load_stack",
+    "load_stack_file",
+]

@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +15,7 @@ from pivori.settings.stack_file.clear_secrets import secrets_in_clear
 from pivori.settings.stack_file.lines import Lines, find_lines
 from pivori.settings.stack_file.mistakes import ConfigurationUnreadable, ConfigurationWrong, Mistake, dotted, nearest
 from pivori.settings.stack_file.model import StackFile
+from pivori.settings.stack_file.options import Building
 from pivori.settings.stack_file.wording import Found, understood
 from pivori.stack.model import Stack
 from pivori.translation import N_, Phrase
@@ -34,7 +35,11 @@ class Document(NamedTuple):
 
 def load_stack_file(path: Path, environment: Environment) -> StackFile:
     """The configuration in a file. Raises ConfigurationUnreadable, and ConfigurationWrong with all its mistakes."""
-    document = read_document(path)
+    return stack_file_in(read_document(path), environment)
+
+
+def stack_file_in(document: Document, environment: Environment) -> StackFile:
+    """The configuration that a document says. Raises ConfigurationWrong with all its mistakes."""
     found = [*_validated(document.data), *_contradictions(document.data)]
     found += _without_root(document, environment)
     clear = [Found(place, problem) for place, problem in secrets_in_clear(document.data)]
@@ -60,6 +65,11 @@ def read_document(path: Path) -> Document:
         raise ConfigurationUnreadable(path=path, reason=error.strerror or str(error)) from None
     if len(content) > _LARGEST:
         raise ConfigurationUnreadable(path=path, reason=N_("it is far too large for a configuration"))
+    return document_of(path, content)
+
+
+def document_of(path: Path, content: bytes) -> Document:
+    """Read the bytes of a file as TOML; ``path`` is where it is, or would be. Raises ConfigurationWrong."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -118,7 +128,8 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[Found]:
         seen.add(name)
     stack = data.get("stack")
     order = stack.get("recovery-order") if isinstance(stack, Mapping) else None
-    for number, name in enumerate(order if isinstance(order, list) else []):
+    order = order if isinstance(order, list) else []
+    for number, name in enumerate(order):
         place = ("stack", "recovery-order", number)
         if not isinstance(name, str):
             continue
