@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -53,6 +53,15 @@ def load_stack(path: Path, environment: Environment) -> Stack:
     """The stack in a file. Raises what :func:`load_stack_file` raises, and what building a component raises."""
     loaded = load_stack_file(path, environment)
     return loaded.stack(loaded.building(environment))
+
+
+def load_kept_stack(content: bytes, root: Path, environment: Environment) -> Stack:
+    """The stack of a configuration that a recovery point kept, which was for the folder ``root``.
+
+    Raises ConfigurationWrong, and what building a component raises.
+    """
+    loaded = stack_file_in(document_of(root / "pivori.toml", content), environment)
+    return loaded.stack(Building(root, environment, loaded.about.strategy or ""))
 
 
 def read_document(path: Path) -> Document:
