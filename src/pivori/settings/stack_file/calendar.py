@@ -1,6 +1,7 @@
 """When something is done regularly, as the configuration says it: a word, or the five fields of cron."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from pivori.translation import N_, Phrase
@@ -30,14 +31,14 @@ def checked_calendar(text: str) -> str:
     return text
 
 
-def _is_part(part: str, lowest: int, highest: int, names: "tuple[str, ...] | list[str]") -> bool:
+def _is_part(part: str, lowest: int, highest: int, names: Sequence[str]) -> bool:
     found = _PART.fullmatch(part)
     if found is None or found["step"] == "0":
         return False
     values = []
     for word in filter(None, (found["first"], found["last"])):
         if word.lower() in names:
-            values.append(list(names).index(word.lower()) + lowest)
+            values.append(names.index(word.lower()) + lowest)
         elif word.isascii() and word.isdigit() and lowest <= int(word) <= highest:
             values.append(int(word))
         else:

@@ -50,15 +50,16 @@ class StackTable(OptionTable):
 
     name: Name = Field(description=N_("The name of the stack: recovery points are found by it."), examples=["my-app"])
     root: str | None = Field(
-        None,
+        default=None,
         description=N_("Its folder, from which all relative paths are seen; the folder of this file when not given."),
         examples=["/srv/my-app"],
     )
     strategy: StrategyWord | None = Field(
-        None, description=N_("How files are taken: complete, smart (without what can be rebuilt) or compressed.")
+        default=None,
+        description=N_("How files are taken: complete, smart (without what can be rebuilt) or compressed."),
     )
     recovery_order: list[str] = Field(
-        [],
+        default=[],
         description=N_(
             "The names of the components in the order of their recovery. Those that are not named follow: secrets, "
             "databases, services, then git and files."
@@ -69,30 +70,30 @@ class StackTable(OptionTable):
 class ContactsTable(OptionTable):
     """``[contacts]``."""
 
-    email: str = Field("", description=N_("An address."), examples=["backup-support@example.org"])
-    chat: str = Field("", description=N_("A channel of the chat."), examples=["#backup-support"])
-    issues: str = Field("", description=N_("The address of the issue tracker."))
+    email: str = Field(default="", description=N_("An address."), examples=["backup-support@example.org"])
+    chat: str = Field(default="", description=N_("A channel of the chat."), examples=["#backup-support"])
+    issues: str = Field(default="", description=N_("The address of the issue tracker."))
 
 
 class RepositoryTable(OptionTable):
     """``[repository]``."""
 
     location: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         description=N_("A folder or an address; the default repository when not given."),
         examples=["/mnt/backup/my-app"],
     )
-    password: SecretReference | None = Field(None, description=N_("Where its password is."))
+    password: SecretReference | None = Field(default=None, description=N_("Where its password is."))
 
 
 class ArchivesTable(OptionTable):
     """``[archives]``."""
 
     directory: str | None = Field(
-        None, min_length=1, description=N_("The folder of the archives."), examples=["/backups"]
+        default=None, min_length=1, description=N_("The folder of the archives."), examples=["/backups"]
     )
-    password: SecretReference | None = Field(None, description=N_("Where the password of sealed archives is."))
+    password: SecretReference | None = Field(default=None, description=N_("Where the password of sealed archives is."))
 
 
 Keep = Annotated[int, Field(ge=0)]
@@ -102,31 +103,34 @@ Keep = Annotated[int, Field(ge=0)]
 class RetentionTable(OptionTable):
     """``[retention]``."""
 
-    keep_last: Keep = Field(0, description=N_("So many of the latest."))
-    keep_hourly: Keep = Field(0, description=N_("The last one of each hour, for so many hours."))
-    keep_daily: Keep = Field(0, description=N_("The last one of each day, for so many days."))
-    keep_weekly: Keep = Field(0, description=N_("The last one of each week, for so many weeks."))
-    keep_monthly: Keep = Field(0, description=N_("The last one of each month, for so many months."))
-    keep_yearly: Keep = Field(0, description=N_("The last one of each year, for so many years."))
+    keep_last: Keep = Field(default=0, description=N_("So many of the latest."))
+    keep_hourly: Keep = Field(default=0, description=N_("The last one of each hour, for so many hours."))
+    keep_daily: Keep = Field(default=0, description=N_("The last one of each day, for so many days."))
+    keep_weekly: Keep = Field(default=0, description=N_("The last one of each week, for so many weeks."))
+    keep_monthly: Keep = Field(default=0, description=N_("The last one of each month, for so many months."))
+    keep_yearly: Keep = Field(default=0, description=N_("The last one of each year, for so many years."))
     keep_within: Annotated[str, AfterValidator(_span)] = Field(
-        "", description=N_("All that are younger than this."), examples=["30d"]
+        default="", description=N_("All that are younger than this."), examples=["30d"]
     )
 
 
 class ScheduleTable(OptionTable):
     """``[schedule]``."""
 
-    backup: Calendar | None = Field(None, description=N_("When to back up."), examples=["30 2 * * *"])
-    verify: Calendar | None = Field(None, description=N_("When to verify."), examples=["weekly"])
-    prune: Calendar | None = Field(None, description=N_("When to remove what is no longer kept."), examples=["monthly"])
+    backup: Calendar | None = Field(default=None, description=N_("When to back up."), examples=["30 2 * * *"])
+    verify: Calendar | None = Field(default=None, description=N_("When to verify."), examples=["weekly"])
+    prune: Calendar | None = Field(
+        default=None, description=N_("When to remove what is no longer kept."), examples=["monthly"]
+    )
 
 
 class NotificationsTable(OptionTable):
     """``[notifications]``."""
 
-    email: list[str] = Field([], description=N_("Addresses."))
+    email: list[str] = Field(default=[], description=N_("Addresses."))
     webhook: SecretReference | None = Field(
-        None, description=N_("Where the address of a webhook is; it is a secret, as whoever knows it can write there.")
+        default=None,
+        description=N_("Where the address of a webhook is; it is a secret, as whoever knows it can write there."),
     )
 
 
@@ -135,26 +139,31 @@ class StackFile(OptionTable):
 
     about: StackTable = Field(alias="stack", description=N_("The application that is protected as one."))
     contacts: ContactsTable = Field(
-        ContactsTable(), description=N_("Who to call: stands in RECOVERY.md, in the runbook and with fatal errors.")
+        default_factory=ContactsTable,
+        description=N_("Who to call: stands in RECOVERY.md, in the runbook and with fatal errors."),
     )
     repository: RepositoryTable = Field(
-        RepositoryTable(), description=N_("Where the recovery points go. Options and variables come before it.")
+        default_factory=RepositoryTable,
+        description=N_("Where the recovery points go. Options and variables come before it."),
     )
     archives: ArchivesTable = Field(
-        ArchivesTable(), description=N_("Portable archives. Nothing uses this table yet: use PIVORI_BACKUP_DIR.")
+        default_factory=ArchivesTable,
+        description=N_("Portable archives. Nothing uses this table yet: use PIVORI_BACKUP_DIR."),
     )
     components: list[AnyComponent] = Field(
         min_length=1, description=N_("The parts of the stack, in the order in which they are captured.")
     )
-    hooks: list[HookTable] = Field([], description=N_("Command lines that are run around the whole capture."))
+    hooks: list[HookTable] = Field(default=[], description=N_("Command lines that are run around the whole capture."))
     retention: RetentionTable = Field(
-        RetentionTable(), description=N_("What is kept. Nothing applies it yet: `pivori forget` has options for it.")
+        default_factory=RetentionTable,
+        description=N_("What is kept. Nothing applies it yet: `pivori forget` has options for it."),
     )
     schedule: ScheduleTable = Field(
-        ScheduleTable(), description=N_("When things are done. Nothing reads it yet: use cron or a systemd timer.")
+        default_factory=ScheduleTable,
+        description=N_("When things are done. Nothing reads it yet: use cron or a systemd timer."),
     )
     notifications: NotificationsTable = Field(
-        NotificationsTable(), description=N_("Who hears of failures. Nothing is sent yet.")
+        default=NotificationsTable(), description=N_("Who hears of failures. Nothing is sent yet.")
     )
 
     _path: Path | None = PrivateAttr(None)

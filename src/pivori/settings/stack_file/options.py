@@ -88,13 +88,15 @@ class Building(NamedTuple):
 class SecretReference(OptionTable):
     """Where a secret is: exactly one of the five. The secret itself is never in the file."""
 
-    file: str | None = Field(None, description=N_("A file that holds it, readable by its owner alone."))
-    command: str | None = Field(None, description=N_("A command that prints it."))
-    env: str | None = Field(None, description=N_("A variable of the environment that holds it."))
-    keyring: str | None = Field(None, description=N_("SERVICE/NAME of an entry of the desktop's keyring."))
-    env_file: str | None = Field(None, description=N_("A .env file that holds it, in the variable that `key` names."))
+    file: str | None = Field(default=None, description=N_("A file that holds it, readable by its owner alone."))
+    command: str | None = Field(default=None, description=N_("A command that prints it."))
+    env: str | None = Field(default=None, description=N_("A variable of the environment that holds it."))
+    keyring: str | None = Field(default=None, description=N_("SERVICE/NAME of an entry of the desktop's keyring."))
+    env_file: str | None = Field(
+        default=None, description=N_("A .env file that holds it, in the variable that `key` names.")
+    )
     key: str | None = Field(
-        None, description=N_("The variable of the .env file; of an address, its password is taken.")
+        default=None, description=N_("The variable of the .env file; of an address, its password is taken.")
     )
 
     @model_validator(mode="after")
@@ -140,11 +142,12 @@ class SecretReference(OptionTable):
 class HookTable(OptionTable):
     """A pair of command lines around something."""
 
-    before: str | None = Field(None, description=N_("The command line that is run before."))
+    before: str | None = Field(default=None, description=N_("The command line that is run before."))
     after: str | None = Field(
-        None, description=N_("The command line that undoes it: it is run in any case, also when the backup failed.")
+        default=None,
+        description=N_("The command line that undoes it: it is run in any case, also when the backup failed."),
     )
-    timeout: Duration = Field(600, description=N_("How long each of the two may take."))
+    timeout: Duration = Field(default=600, description=N_("How long each of the two may take."))
 
     @model_validator(mode="after")
     def _some(self) -> "HookTable":
@@ -157,15 +160,15 @@ class ComponentOptions(OptionTable):
     """What every component has. Kinds add a ``kind`` of their own, and their options."""
 
     name: Name = Field(description=N_("The component's name: its folder in each recovery point."))
-    rto: Duration | None = Field(None, description=N_("How long bringing it back may take."))
-    rpo: Duration | None = Field(None, description=N_("How much of the latest work may be lost."))
+    rto: Duration | None = Field(default=None, description=N_("How long bringing it back may take."))
+    rpo: Duration | None = Field(default=None, description=N_("How much of the latest work may be lost."))
     smallest: float = Field(
-        0.5,
+        default=0.5,
         ge=0,
         le=1,
         description=N_("The share of its usual size below which a capture counts as failed; 0 switches that off."),
     )
-    hooks: list[HookTable] = Field([], description=N_("Command lines that are run around its capture."))
+    hooks: list[HookTable] = Field(default=[], description=N_("Command lines that are run around its capture."))
 
     def build(self, building: Building) -> Component:
         """The component. Relative paths are seen from ``building.root``."""

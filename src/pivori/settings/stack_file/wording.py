@@ -45,6 +45,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
 }
 _OTHERWISE: Final = N_("this value is not possible here")
 _LONGEST_SHOWN: Final = 40
+_PLACE_OF_KIND: Final = 2
+"""Where pydantic names the kind of a component: ``components``, number, kind, key."""
 
 
 class Found(NamedTuple):
@@ -104,8 +106,9 @@ def _path_in_file(location: Sequence[str | int], data: object, *, is_missing: bo
     """The keys that are in the file; pydantic also names the choices it has made on its way."""
     path: Path = ()
     for position, part in enumerate(location):
+        is_kind = position == _PLACE_OF_KIND and path[:1] == ("components",)
         is_last = position == len(location) - 1
-        if is_there(data, part) or (is_missing and is_last):
+        if not is_kind and (is_there(data, part) or (is_missing and is_last)):
             data = item_of(data, part)
             path += (part,)
     return path

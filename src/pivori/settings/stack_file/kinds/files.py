@@ -14,22 +14,26 @@ class Options(ComponentOptions):
 
     kind: Literal["files"] = Field(description=N_("Files and folders."))
     paths: list[str] = Field(
-        ["."], min_length=1, description=N_("The files and folders to take; relative ones are seen from the root.")
+        default=["."],
+        min_length=1,
+        description=N_("The files and folders to take; relative ones are seen from the root."),
     )
-    exclude: list[str] = Field([], description=N_("Patterns of what is left out, written as in .gitignore."))
+    exclude: list[str] = Field(default=[], description=N_("Patterns of what is left out, written as in .gitignore."))
     strategy: StrategyWord | None = Field(
-        None, description=N_("The strategy for these files; that of the stack when it is not given.")
+        default=None, description=N_("The strategy for these files; that of the stack when it is not given.")
     )
-    one_file_system: bool = Field(False, description=N_("Do not go into other file systems below the paths."))
+    one_file_system: bool = Field(default=False, description=N_("Do not go into other file systems below the paths."))
     frozen: bool = Field(
-        False, description=N_("Say that the hooks hold the files still while they are read, at their own place.")
+        default=False,
+        description=N_("Say that the hooks hold the files still while they are read, at their own place."),
     )
     frozen_view: str | None = Field(
-        None,
+        default=None,
         description=N_("The folder where a hook mounts a snapshot of the volume: the paths are read below it instead."),
     )
     frozen_root: str = Field(
-        "/", description=N_("The folder whose content the frozen view shows: where the volume itself is mounted.")
+        default="/",
+        description=N_("The folder whose content the frozen view shows: where the volume itself is mounted."),
     )
 
     @model_validator(mode="after")
