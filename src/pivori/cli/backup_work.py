@@ -53,7 +53,7 @@ class BackupWork:
 
 def backup_work(options: Choices, clock: Clock, output: Output) -> BackupWork:
     """Read the lists and patterns, each once: one may be a pipe. Raises NothingToBackUp where nothing is there."""
-    time_ns = _time_ns(options, clock)
+    time_ns = time_ns_of(options.time, clock)
     if options.stdin_from_command is not None:
         return BackupWork(sources=[_stream_path(options.stdin_from_command)], patterns=[], markers=[], time_ns=time_ns)
     patterns, markers = read_exclusions(options)
@@ -105,10 +105,11 @@ def _sources(options: Choices, output: Output) -> list[bytes]:
     return list(dict.fromkeys(resolve_source(path, here) for path in given))
 
 
-def _time_ns(options: Choices, clock: Clock) -> int:
-    if not options.time:
+def time_ns_of(text: str | None, clock: Clock) -> int:
+    """The snapshot's time in nanoseconds since the epoch: as given, otherwise now. Raises NotASearchTime."""
+    if not text:
         return clock.now_ns()
     try:
-        return parse_moment(options.time, start=True)
+        return parse_moment(text, start=True)
     except PivoriError:
-        raise NotASearchTime(text=options.time) from None
+        raise NotASearchTime(text=text) from None

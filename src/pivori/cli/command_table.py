@@ -28,9 +28,10 @@ SUBCOMMANDS = N_("Commands")
 HIDDEN = ""
 
 TABLE: dict[str, Entry] = {
-    "backup": Entry("backup", DAILY, N_("Save files and folders in a new snapshot.")),
+    "backup": Entry("backup", DAILY, N_("Save files and folders, or a whole stack.")),
     "snapshots": Entry("snapshots", DAILY, N_("List the snapshots.")),
     "restore": Entry("restore", DAILY, N_("Bring files back from a snapshot.")),
+    "recover": Entry("recover", DAILY, N_("Bring a whole stack back from its recovery points.")),
     "verify": Entry("verify", DAILY, N_("Check that everything is there and can be read back.")),
     "ls": Entry("ls", LOOKING, N_("List the files of a snapshot.")),
     "find": Entry("find", LOOKING, N_("Find files in the snapshots.")),

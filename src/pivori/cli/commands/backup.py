@@ -16,7 +16,7 @@ import click
 from pivori import __version__
 from pivori.app import Access, App, Opened
 from pivori.cli.backup_report import tell_outcome
-from pivori.cli.backup_work import BackupWork, Choices, backup_work
+from pivori.cli.backup_work import BackupWork, Choices, backup_work, time_ns_of
 from pivori.cli.exclusion_options import exclusion_options
 from pivori.cli.failures import INCOMPLETE
 from pivori.cli.first_run import announce
@@ -62,22 +62,27 @@ class Options(Choices):
     strategy: str | None
     base: str | None
     explain: bool
+    component: tuple[str, ...]
+    accept_smaller: tuple[str, ...]
 
 
 @repository_command(
     help=_(
-        "Save files and folders in a new snapshot.\n\n"
+        "Save files and folders in a new snapshot, or a whole stack in a new recovery point.\n\n"
         "Only what changed since the last snapshot of the same paths is read. With the default repository, the first "
-        "backup makes the repository and its key."
+        "backup makes the repository and its key. Without a PATH, the stack that pivori.toml describes is taken, each "
+        "of its components; one that fails does not stop the others, and the exit status is then 3."
     ),
     examples=[
+        ("pivori backup", _("the stack of pivori.toml, found here or above")),
+        ("pivori backup --component database", _("one component of it")),
         ("pivori backup ~/project", _("a folder, into the default repository")),
         ("pivori backup /srv /etc --exclude '*.log' --tag nightly", _("several folders, without the logs")),
         ("pivori backup --strategy smart --explain ~/project", _("what can be made again, and need not be stored")),
         ("pivori backup --stdin-from-command db.sql -- pg_dump shop", _("what a command prints, as one file")),
     ],
 )
-@click.argument("paths", nargs=-1, metavar=_("PATH…"), type=click.Path())
+@click.argument("paths", nargs=-1, metavar=_("[PATH…]"), type=click.Path())
 @exclusion_options
 @click.option(
     "--files-from",
@@ -118,6 +123,15 @@ class Options(Choices):
     show_default=Compression.AUTO.value,
     help=_("How hard to compress."),
 )
+@click.option(
+    "--component", multiple=True, metavar=_("NAME"), help=_("Only this component of the stack; several times for more.")
+)
+@click.option(
+    "--accept-smaller",
+    multiple=True,
+    metavar=_("NAME"),
+    help=_("Take a capture of this component although it is far smaller than those before it."),
+)
 @click.option("--with-atime", is_flag=True, help=_("Keep the time of the last access too."))
 @click.option(
     "--verify-blobs",
@@ -129,6 +143,8 @@ class Options(Choices):
 def command(session: Session, /, **parameters: object) -> int:
     """Back up, and say what came of it."""
     options = Options(**parameters)  # type: ignore[arg-type]  # click gives the options as they are declared
+    if _means_the_stack(options):
+        return _back_up_stack(session, options)
     _check(options)
     work = backup_work(options, session.clock, session.output)
     if options.explain:
@@ -185,8 +201,45 @@ def _check(options: Options) -> None:
                 raise ConflictingOptions(first="--stdin-from-command", second="--" + name.replace("_", "-"))
         # Before a repository is made for it.
         require_program(options.paths)
-    elif not options.paths and not any(lists):
+
+
+_OF_FILES_ALONE = (*_NOT_WITH_A_STREAM, "skip_if_unchanged", "strategy", "base", "explain")
+
+
+def _means_the_stack(options: Options) -> bool:
+    """Whether no path is named. Raises ConflictingOptions for options that belong to the other kind of backup."""
+    lists = (options.files_from, options.files_from_verbatim, options.files_from_raw)
+    if options.paths or any(lists) or options.stdin_from_command is not None:
+        for name in ("component", "accept_smaller"):
+            if getattr(options, name):
+                raise ConflictingOptions(first="--" + name.replace("_", "-"), second="PATH")
+        return False
+    for name in _OF_FILES_ALONE:
+        if getattr(options, name):
+            raise click.UsageError(
+                _("Say what to back up: --{option} belongs to a backup of paths.").format(option=name.replace("_", "-"))
+            )
+    return True
+
+
+def _back_up_stack(session: Session, options: Options) -> int:
+    if session.settings.stack_file is None and not options.component:
         raise click.UsageError(_("Say what to back up: pivori backup PATH…"))
+    from pivori.cli.stack_backup import StackOptions, back_up_stack  # backups of paths start sooner without
+
+    return back_up_stack(
+        session,
+        StackOptions(
+            components=options.component,
+            accept_smaller=options.accept_smaller,
+            tags=sorted({tag for text in options.tag for tag in text.split(",") if tag}),
+            host=options.host,
+            time_ns=time_ns_of(options.time, session.clock),
+            dry_run=options.dry_run,
+            compression=options.compression,
+            verify_blobs=options.verify_blobs,
+        ),
+    )
 
 
 def _run(session: Session, options: Options, opened: Opened, work: BackupWork) -> _Done:
