@@ -4,7 +4,14 @@
 ``capture`` and ``filter`` are the only ways to other programs.
 """
 
-from pivori.host.capture import Captured, capture_output, run_command_line, run_to_end
+from pivori.host.capture import (
+    Captured,
+    capture_output,
+    kill_shell_line,
+    run_command_line,
+    run_shell_line,
+    run_to_end,
+)
 from pivori.host.copying import copy_range
 from pivori.host.directories import UnsafePath
 from pivori.host.extended_attributes import read_attributes, write_attributes
@@ -52,10 +59,12 @@ __all__ = [
     "group_name",
     "is_alive",
     "keep_large_buffers",
+    "kill_shell_line",
     "read_attributes",
     "read_directory",
     "require_program",
     "run_command_line",
+    "run_shell_line",
     "run_to_end",
     "run_to_stream",
     "same_device",

@@ -1,6 +1,7 @@
 """Programs that are run to their end, and what they say.
 
-Never through a shell, but for the command lines that the user wrote for one (:func:`run_command_line`).
+Never through a shell, but for the command lines that the user wrote for one: :func:`run_command_line`,
+:func:`run_shell_line`.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from pivori.host.process import CommandNotStarted, as_text, end_program, keep_tail
@@ -124,6 +126,63 @@ def run_command_line(line: str, *, directory: bytes) -> tuple[int, str]:
             end_program(process)
         said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
         return status, as_text(said.read())
+
+
+def run_shell_line(
+    line: str, *, directory: bytes, timeout: float, variables: Mapping[str, str] | None = None, name: str = "sh"
+) -> tuple[int | None, str]:
+    """Run a line that a person wrote for the shell: its exit status, None when it took longer than ``timeout`` seconds.
+
+    And the end of what it printed. It runs in a session of its own; when its time is over, or this program is
+    interrupted, it is killed with all that is in that session. What it leaves running when it ends stays.
+    By its ``name`` :func:`kill_shell_line` finds it. Raises CommandNotStarted.
+    """
+    import tempfile  # as above, and into a file for the same reason
+
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                [*_named_shell(name), line],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                cwd=directory,
+                env={**os.environ, **(variables or {})},
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            raise CommandNotStarted(command=line, reason=reason) from None
+        status = None
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = process.wait(timeout)
+        finally:
+            _kill_group(process)
+        said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
+        return status, as_text(said.read())
+
+
+def kill_shell_line(name: str) -> bool:
+    """Kill the line that a process which is dead now started with this ``name``, if it still runs: whether it did.
+
+    Only where the system lists processes below ``/proc``; elsewhere it is not found.
+    """
+    wanted = b"".join(word.encode() + b"\0" for word in _named_shell(name))
+    found = False
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "cmdline").read_bytes().startswith(wanted) and os.getpgid(int(folder.name)) == int(
+                folder.name
+            ):
+                os.killpg(int(folder.name), signal.SIGKILL)
+                found = True
+    return found
+
+
+def _named_shell(name: str) -> list[str]:
+    """A shell that runs its last argument and stays until that has ended, so that it can be found by its name."""
+    return ["/bin/sh", "-c", 'eval "$1"; exit "$?"', name]
 
 
 def _start_apart(
