@@ -36,6 +36,12 @@ def global_options() -> list[click.Option]:
     """The options every command has; new objects at each call, as each command owns its own."""
     return [
         _global(
+            ["--config"],
+            metavar=_("FILE"),
+            type=click.Path(dir_okay=False),
+            help=_("The configuration file, in place of the nearest pivori.toml [PIVORI_CONFIG]."),
+        ),
+        _global(
             ["-r", "--repository"],
             metavar=_("PLACE"),
             type=click.Path(file_okay=False),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from pivori.cli.output import Output
 from pivori.clock import Clock
+from pivori.settings.finding import find_configuration
 from pivori.settings.load import Environment
-from pivori.settings.model import Choices, Settings
-from pivori.settings.resolve import resolve
+from pivori.settings.model import Choices, Configured, Settings
+from pivori.settings.resolve import names_repository, refuse_empty, resolve
 from pivori.settings.secret import Secret
 from pivori.translation import _
 
@@ -50,8 +51,8 @@ class Session:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings, resolved. Raises what :func:`resolve` raises."""
-        return resolve(self.runtime.environment, self.choices)
+        """The settings, resolved. Raises what :func:`resolve` raises, and what is wrong with the configuration."""
+        return resolve(self.runtime.environment, self.choices, self._configured())
 
     @cached_property
     def app(self) -> "App":
@@ -80,6 +81,20 @@ class Session:
         """Release what the parts hold open."""
         for app in self._apps:
             app.close()
+
+    def _configured(self) -> Configured | None:
+        """The configuration file, and what it says about the repository unless somebody has said it already."""
+        environment = self.runtime.environment
+        refuse_empty(self.choices)
+        path = find_configuration(environment, self.choices)
+        if path is None:
+            return None
+        if names_repository(environment, self.choices):
+            return Configured(path=path)
+        # Slow to load, and nobody needs it who has no such file.
+        from pivori.settings.stack_file.repository import configured_repository
+
+        return configured_repository(path, environment)
 
     def _build(self, settings: Settings, storage: "Storage | None") -> "App":
         # The parts bring the cryptography with them: commands that need no repository start without.

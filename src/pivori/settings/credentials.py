@@ -150,7 +150,8 @@ class PasswordsDiffer(PivoriError):
 def find_password(source: PasswordSource, repository: str, *, ask: Ask, new: bool = False) -> Secret:
     """The password from ``source``; ``new`` when it is about to be set, so that a person types it twice.
 
-    Raises the errors of this module, of which NoPassword when there is nobody to ask.
+    Raises the errors of this module, of which NoPassword when there is nobody to ask, and what looking it up raises
+    where the configuration says that it is.
     """
     if source.kind is PasswordFrom.FILE and source.path is not None:
         return read_password_file(source.path)
@@ -158,6 +159,8 @@ def find_password(source: PasswordSource, repository: str, *, ask: Ask, new: boo
         return run_password_command(source.command)
     if source.kind is PasswordFrom.ENVIRONMENT and source.value is not None:
         return source.value
+    if source.kind is PasswordFrom.CONFIGURATION and source.reveal is not None:
+        return Secret(source.reveal())
     if source.kind is PasswordFrom.KEY_FILE and source.path is not None:
         if not source.path.exists():
             raise KeyFileMissing(repository=repository, path=source.path)

@@ -103,6 +103,13 @@ class Environment:
         """The generated password of the default repository. Raises NoHomeDirectory."""
         return self.config_directory / "repository.key"
 
+    @property
+    def configurations(self) -> Path | None:
+        """The folder of this user's configurations, of all programs; None when this user has no place for them."""
+        if self.config_home is not None or self.home is None:
+            return self.config_home
+        return self.home / ".config"
+
     def _directory(self, base: Path | None, below_home: str) -> Path:
         """This program's folder in ``base``, or in its usual place below the home directory."""
         if base is None:

@@ -1,5 +1,6 @@
 """Every global option once: what the user chose, and what it resolves to together with the environment."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -11,6 +12,8 @@ from pivori.settings.secret import Secret
 class Choices:
     """The global options as given on the command line; None, False and zero mean "not given"."""
 
+    config: str | None = None
+    """The configuration file."""
     repository: str | None = None
     password_file: str | None = None
     password_command: str | None = None
@@ -30,6 +33,7 @@ class PasswordFrom(Enum):
     FILE = "file"
     COMMAND = "command"
     ENVIRONMENT = "environment"
+    CONFIGURATION = "configuration"
     KEY_FILE = "key file"
     TERMINAL = "terminal"
     NOWHERE = "nowhere"
@@ -44,6 +48,20 @@ class PasswordSource:
     """The password file or the default key file."""
     command: str | None = None
     value: Secret | None = None
+    reveal: Callable[[], str] | None = None
+    """What looks it up where the configuration file says that it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configured:
+    """The configuration file in force, and what it says about the repository.
+
+    Both stay empty when an option or a variable names another repository: the password opens the one of the file alone.
+    """
+
+    path: Path
+    repository: str | None = None
+    password: PasswordSource | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +76,8 @@ class Settings:
     """The generated key of the default repository; None for any other repository."""
     cache_directory: Path | None
     """None when nothing may be cached."""
+    stack_file: Path | None = None
+    """The configuration file in force; None when there is none."""
     state_directory: Path | None = None
     """For notes about this machine's own doings; None when this user has no place for them."""
     json: bool = False

@@ -1,7 +1,9 @@
 """From the environment and the options to settings: every default and every order of precedence is here.
 
-An option beats its variable. A password given by an option sets all password variables aside; otherwise the variables
-are tried in the order file, command, value. The generated key file belongs to the default repository alone.
+An option beats its variable, a variable beats the configuration file, the file beats the default. A password given by
+an option sets all password variables aside; otherwise the variables are tried in the order file, command, value. The
+password of the configuration file belongs to the repository that is named there (or to the default one when it names
+none), and the generated key file to the default repository alone.
 """
 
 import os
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from pivori.errors import PivoriError
 from pivori.settings.load import Environment, NoHomeDirectory
-from pivori.settings.model import Choices, PasswordFrom, PasswordSource, Settings
+from pivori.settings.model import Choices, Configured, PasswordFrom, PasswordSource, Settings
 from pivori.translation import N_
 
 
@@ -31,17 +33,21 @@ class EmptyOption(PivoriError):
     exit_status = 2
 
 
-def resolve(environment: Environment, choices: Choices) -> Settings:
-    """The settings of this run. Raises ConflictingOptions, EmptyOption and NoHomeDirectory."""
-    _refuse_empty(choices)
-    repository, is_default = _repository(environment, choices)
+def resolve(environment: Environment, choices: Choices, configured: Configured | None = None) -> Settings:
+    """The settings of this run. Raises ConflictingOptions, EmptyOption and NoHomeDirectory.
+
+    ``configured`` is what the configuration file says.
+    """
+    refuse_empty(choices)
+    repository, is_default = _repository(environment, choices, configured)
     key_file = environment.default_key_file if is_default else None
     return Settings(
         repository=repository,
         repository_is_default=is_default,
-        password=password_source(environment, choices, key_file),
+        password=password_source(environment, choices, key_file, configured),
         key_file=key_file,
         cache_directory=_cache_directory(environment, choices),
+        stack_file=configured.path if configured is not None else None,
         state_directory=environment.state_directory,
         json=choices.json,
         quiet=choices.quiet,
@@ -51,7 +57,14 @@ def resolve(environment: Environment, choices: Choices) -> Settings:
     )
 
 
-def password_source(environment: Environment, choices: Choices, key_file: Path | None) -> PasswordSource:
+def names_repository(environment: Environment, choices: Choices) -> bool:
+    """Whether an option or a variable names the repository, so that the configuration file has no say in it."""
+    return choices.repository is not None or environment.repository is not None
+
+
+def password_source(
+    environment: Environment, choices: Choices, key_file: Path | None, configured: Configured | None = None
+) -> PasswordSource:
     """The first place that has a password; ``key_file`` only for the default repository."""
     file, command = choices.password_file, choices.password_command
     if file and command:
@@ -66,6 +79,8 @@ def password_source(environment: Environment, choices: Choices, key_file: Path |
         return PasswordSource(kind=PasswordFrom.COMMAND, command=command)
     if environment.password is not None:
         return PasswordSource(kind=PasswordFrom.ENVIRONMENT, value=environment.password)
+    if configured is not None and configured.password is not None:
+        return configured.password
     if key_file is not None:
         return PasswordSource(kind=PasswordFrom.KEY_FILE, path=key_file)
     if environment.stdin_is_terminal or environment.stderr_is_terminal:
@@ -73,9 +88,9 @@ def password_source(environment: Environment, choices: Choices, key_file: Path |
     return PasswordSource(kind=PasswordFrom.NOWHERE)
 
 
-def _repository(environment: Environment, choices: Choices) -> tuple[str, bool]:
+def _repository(environment: Environment, choices: Choices, configured: Configured | None) -> tuple[str, bool]:
     """The repository, and whether it is the default one (also when somebody wrote its path in full)."""
-    given = choices.repository or environment.repository
+    given = choices.repository or environment.repository or (configured.repository if configured is not None else None)
     if given is None:
         return str(environment.default_repository), True
     try:
@@ -93,8 +108,8 @@ def _cache_directory(environment: Environment, choices: Choices) -> Path | None:
     return Path(choices.cache_dir).absolute() if choices.cache_dir else environment.cache_directory
 
 
-def _refuse_empty(choices: Choices) -> None:
-    """``--repository ""`` is a shell variable that was not set, never a wish for the default."""
-    for option in ("repository", "password_file", "password_command", "cache_dir"):
+def refuse_empty(choices: Choices) -> None:
+    """``--repository ""`` is a shell variable that was not set, never a wish for the default. Raises EmptyOption."""
+    for option in ("config", "repository", "password_file", "password_command", "cache_dir"):
         if getattr(choices, option) == "":
             raise EmptyOption(option="--" + option.replace("_", "-"))

@@ -1,36 +1,21 @@
 """Reading ``pivori.toml``: the file as it is understood, or everything that is wrong with it."""
 
-import os
-import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
 from pivori.settings.load import Environment
 from pivori.settings.stack_file.clear_secrets import secrets_in_clear
-from pivori.settings.stack_file.lines import Lines, find_lines
-from pivori.settings.stack_file.mistakes import ConfigurationUnreadable, ConfigurationWrong, Mistake, dotted, nearest
+from pivori.settings.stack_file.document import Document, document_of, name_of, read_document, refuse
+from pivori.settings.stack_file.mistakes import Found, nearest
 from pivori.settings.stack_file.model import StackFile
 from pivori.settings.stack_file.options import Building
-from pivori.settings.stack_file.wording import Found, understood
+from pivori.settings.stack_file.wording import understood
 from pivori.stack.model import Stack
 from pivori.translation import N_, Phrase
-
-_LARGEST: Final = 4 << 20
-_PLACE: Final = re.compile(r" \(at (?:line (?P<line>[0-9]+), column [0-9]+|end of document)\)$")
-
-
-class Document(NamedTuple):
-    """A configuration file that is TOML: its bytes, what they say, and where."""
-
-    path: Path
-    content: bytes
-    data: dict[str, Any]
-    lines: Lines
 
 
 def load_stack_file(path: Path, environment: Environment) -> StackFile:
@@ -64,59 +49,6 @@ def load_kept_stack(content: bytes, root: Path, environment: Environment) -> Sta
     return loaded.stack(Building(root, environment, loaded.about.strategy or ""))
 
 
-def read_document(path: Path) -> Document:
-    """Read a file as TOML. Raises ConfigurationUnreadable and ConfigurationWrong."""
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they are
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise ConfigurationUnreadable(path=path, reason=error.strerror or str(error)) from None
-    if len(content) > _LARGEST:
-        raise ConfigurationUnreadable(path=path, reason=N_("it is far too large for a configuration"))
-    return document_of(path, content)
-
-
-def document_of(path: Path, content: bytes) -> Document:
-    """Read the bytes of a file as TOML; ``path`` is where it is, or would be. Raises ConfigurationWrong."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigurationWrong.of(path, [Mistake(line, "", Phrase(N_("this is no UTF-8 text")))]) from None
-    text = text.replace("\r\n", "\n")
-    return Document(path, content, _parsed(path, text), find_lines(text))
-
-
-def refuse(document: Document, found: list[Found]) -> None:
-    """Raise ConfigurationWrong when anything was found. Of several mistakes at one key the first is told."""
-    components = document.data.get("components")
-    names = [_name(item) for item in components] if isinstance(components, list) else []
-    mistakes: dict[tuple[str | int, ...], Mistake] = {}
-    for path, problem, near in found:
-        line = document.lines.of(path)
-        mistakes.setdefault(path, Mistake(line, dotted(path, names), problem, near))
-    if mistakes:
-        raise ConfigurationWrong.of(document.path, list(mistakes.values()))
-
-
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        reason = str(error)
-        place = _PLACE.search(reason)
-        if place is not None:
-            reason = reason[: place.start()]
-        line = int(place["line"]) if place is not None and place["line"] else text.count("\n") + 1
-        problem = Phrase(N_("this is no TOML: {reason}"), reason=reason)
-        raise ConfigurationWrong.of(path, [Mistake(line, "", problem)]) from None
-    except (ValueError, RecursionError):
-        # Numbers of thousands of digits, and brackets within brackets within brackets.
-        problem = Phrase(N_("this is no TOML that can be understood"))
-        raise ConfigurationWrong.of(path, [Mistake(None, "", problem)]) from None
-
-
 def _validated(data: Mapping[str, Any]) -> Iterator[Found]:
     try:
         StackFile.model_validate(data, by_alias=True, by_name=False)
@@ -127,7 +59,7 @@ def _validated(data: Mapping[str, Any]) -> Iterator[Found]:
 def _contradictions(data: Mapping[str, Any]) -> Iterator[Found]:
     """What is wrong between the tables; of tables that are no tables there is nothing to say here."""
     components = data.get("components")
-    names = [_name(item) for item in components] if isinstance(components, list) else []
+    names = [name_of(item) for item in components] if isinstance(components, list) else []
     times = Counter(names)
     seen: set[str] = set()
     for number, name in enumerate(names):
@@ -151,13 +83,8 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[Found]:
 
 def _without_root(document: Document, environment: Environment) -> Iterator[Found]:
     """A file in the folder of configurations is not in the folder of its stack."""
-    base = environment.config_home or (environment.home / ".config" if environment.home is not None else None)
+    base = environment.configurations
     stack = document.data.get("stack")
     if base is not None and document.path.is_relative_to(base) and isinstance(stack, Mapping) and "root" not in stack:
         problem = N_("this has to be there, as the file does not lie in the folder of the stack")
         yield Found(("stack", "root"), Phrase(problem))
-
-
-def _name(component: object) -> str:
-    name = component.get("name") if isinstance(component, Mapping) else None
-    return name if isinstance(name, str) else ""

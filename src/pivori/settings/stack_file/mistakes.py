@@ -10,6 +10,14 @@ from pivori.settings.stack_file import lines
 from pivori.translation import N_, Phrase
 
 
+class Found(NamedTuple):
+    """A mistake before its line is known."""
+
+    path: lines.Path
+    problem: Phrase
+    nearest: str | None = None
+
+
 class Mistake(NamedTuple):
     """One mistake: on which line (None: the whole file), at which key, what is wrong, and what may be meant."""
 

@@ -1,14 +1,14 @@
 """What pydantic finds, in plain words, with the place in the file."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
 from pivori.settings.stack_file.clear_secrets import IN_A_KEY
 from pivori.settings.stack_file.described import is_there, item_of, keys_at, kinds
 from pivori.settings.stack_file.lines import Path
-from pivori.settings.stack_file.mistakes import nearest
+from pivori.settings.stack_file.mistakes import Found, nearest
 from pivori.translation import N_, Phrase
 
 _SENTENCES: Final[Mapping[str, str]] = {
@@ -49,26 +49,21 @@ _PLACE_OF_KIND: Final = 2
 """Where pydantic names the kind of a component: ``components``, number, kind, key."""
 
 
-class Found(NamedTuple):
-    """A mistake before its line is known."""
+def understood(errors: Sequence[ErrorDetails], data: Mapping[str, Any], above: Path = ()) -> Sequence[Found]:
+    """The mistakes that pydantic found in what is at ``above`` in the file, whose whole content is ``data``.
 
-    path: Path
-    problem: Phrase
-    nearest: str | None = None
-
-
-def understood(errors: Sequence[ErrorDetails], data: Mapping[str, Any]) -> Sequence[Found]:
-    """The mistakes that pydantic found. Of several at one key, as a choice of types makes them, the first is told."""
+    Of several at one key, as a choice of types makes them, the first is told.
+    """
     found: dict[Path, Found] = {}
     for error in errors:
-        mistake = _understood(error, data)
+        mistake = _understood(error, (*above, *error["loc"]), data)
         found.setdefault(mistake.path, mistake)
     return list(found.values())
 
 
-def _understood(error: ErrorDetails, data: Mapping[str, Any]) -> Found:
+def _understood(error: ErrorDetails, location: Path, data: Mapping[str, Any]) -> Found:
     kind, context = error["type"], dict(error.get("ctx", {}))
-    path = _path_in_file(error["loc"], data, is_missing=kind == "missing")
+    path = _path_in_file(location, data, is_missing=kind == "missing")
     if kind == "extra_forbidden":
         return Found(path, Phrase(_SENTENCES[kind]), nearest(str(path[-1]), keys_at(path[:-1], data)))
     if kind.startswith("union_tag"):

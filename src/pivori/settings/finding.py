@@ -1,0 +1,99 @@
+"""Which configuration file is in force. Only names are looked at here: nothing is read.
+
+In this order: the option ``--config``, the variable ``PIVORI_CONFIG``, ``pivori.toml`` in the current folder or the
+nearest one above it, ``pivori/pivori.toml`` in the folder of this user's configurations.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from pivori.errors import PivoriError
+from pivori.settings.load import PROGRAM, Environment
+from pivori.settings.model import Choices
+from pivori.translation import N_
+
+FILE_NAME: Final = "pivori.toml"
+
+
+class ConfigurationMissing(PivoriError):
+    """There is no configuration file where somebody says that there is one."""
+
+    code = "configuration-missing"
+    message = N_("There is no configuration file {path}.")
+    hint = N_("Correct --config or PIVORI_CONFIG, or make the file with `pivori init DIR`.")
+    exit_status = 2
+
+
+class ConfigurationNotTrusted(PivoriError):
+    """A file was come across that somebody else can write to; it could have commands run in this user's name."""
+
+    code = "configuration-not-trusted"
+    message = N_("{path} belongs to another user, or everybody may write to it, so it is not used.")
+    hint = N_("Make it yours (chown, chmod o-w), or name it with --config; --config /dev/null works without any.")
+    exit_status = 2
+
+
+def find_configuration(environment: Environment, choices: Choices) -> Path | None:
+    """The configuration file in force; None when there is none, or when it is the null device.
+
+    Raises ConfigurationMissing and ConfigurationNotTrusted.
+    """
+    named = choices.config or environment.configuration
+    if named == os.devnull:
+        return None
+    if named is not None:
+        path = Path(named).absolute()
+        if not path.exists():
+            raise ConfigurationMissing(path=path)
+        return path
+    return _come_across(environment)
+
+
+def _come_across(environment: Environment) -> Path | None:
+    """The file nearest to the current folder, otherwise that of this user."""
+    try:
+        here = Path.cwd()
+        device = here.stat().st_dev
+    except OSError:  # the current folder has been removed
+        return _of_user(environment)
+    for folder in (here, *here.parents):
+        if not _is_on(device, folder):
+            break
+        if _is_safe_file(folder / FILE_NAME):
+            return folder / FILE_NAME
+        if folder == environment.home:
+            break
+    return _of_user(environment)
+
+
+def _of_user(environment: Environment) -> Path | None:
+    base = environment.configurations
+    path = base / PROGRAM / FILE_NAME if base is not None else None
+    return path if path is not None and _is_safe_file(path) else None
+
+
+def _is_on(device: int, folder: Path) -> bool:
+    """Whether a folder can be looked into and is on this file system."""
+    try:
+        return folder.stat().st_dev == device
+    except OSError:
+        return False
+
+
+def _is_safe_file(path: Path) -> bool:
+    """Whether there is a configuration file.
+
+    Raises ConfigurationNotTrusted for one of somebody else, or one that everybody can write to: its commands would
+    be run in the name of whoever only meant to look at a folder.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & stat.S_IWOTH:
+        raise ConfigurationNotTrusted(path=path)
+    return True

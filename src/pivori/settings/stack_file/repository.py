@@ -1,0 +1,53 @@
+"""What ``pivori.toml`` says about the repository, for commands that want no more of it.
+
+The rest of the file is not looked at: whoever wants a file back must not be kept from it by a mistake elsewhere.
+"""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pivori.settings.load import Environment
+from pivori.settings.model import Configured, PasswordFrom, PasswordSource
+from pivori.settings.stack_file.clear_secrets import secrets_in_clear
+from pivori.settings.stack_file.document import Document, read_document, refuse, root_of
+from pivori.settings.stack_file.mistakes import Found
+from pivori.settings.stack_file.options import Building
+from pivori.settings.stack_file.tables import RepositoryTable
+
+
+def configured_repository(path: Path, environment: Environment) -> Configured:
+    """The repository of a file and the place of its password, as far as it names them.
+
+    Raises ConfigurationUnreadable, and ConfigurationWrong for a file that is no TOML or wrong in this table.
+    """
+    document = read_document(path)
+    table = _table(document)
+    building = Building(root_of(document, environment), environment)
+    return Configured(
+        path=document.path,
+        repository=_location(table.location, building),
+        password=None
+        if table.password is None
+        else PasswordSource(kind=PasswordFrom.CONFIGURATION, reveal=table.password.reveal(building)),
+    )
+
+
+def _table(document: Document) -> RepositoryTable:
+    data = document.data.get("repository", {})
+    whole = {"repository": data}
+    refuse(document, [Found(place, problem) for place, problem in secrets_in_clear(whole)])
+    try:
+        return RepositoryTable.model_validate(data, by_alias=True, by_name=False)
+    except ValidationError as error:
+        from pivori.settings.stack_file.wording import understood  # it loads all kinds, to know what may be meant
+
+        refuse(document, understood(error.errors(include_url=False), whole, above=("repository",)))
+        raise
+
+
+def _location(location: str | None, building: Building) -> str | None:
+    """An address as it is, a path as an absolute one."""
+    if location is None or ":" in location.partition("/")[0]:
+        return location
+    return str(building.path(location))
