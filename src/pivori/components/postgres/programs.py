@@ -89,6 +89,12 @@ def server_programs(major: int, folder: Path | None = None) -> Programs:
     raise ClientMissing(program=f"postgres {major}", package=server_package(major))
 
 
+def server_programs_from(major: int, folder: Path | None = None) -> Programs:
+    """Those of a major version, or of the next later one that is there. Raises ClientMissing."""
+    majors = {programs.major for programs in installed("postgres", folder)}
+    return server_programs(min((found for found in majors if found >= major), default=major), folder)
+
+
 def installed(name: str, folder: Path | None = None) -> list[Programs]:
     """The folders that have a program, each once: the one that was named, or all that are known."""
     found = []

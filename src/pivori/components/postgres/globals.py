@@ -1,0 +1,66 @@
+"""Bringing back what belongs to no database: roles, memberships, settings of roles, tablespaces."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pivori.components.postgres.server import first_line
+from pivori.components.postgres.statements import alters_attributes_of, created_role, quoted, statements
+
+if TYPE_CHECKING:
+    import psycopg
+
+_EXISTS: Final = "42710"
+"""The state of an error that says: it is there already."""
+
+_TABLESPACE: Final = re.compile(r"(CREATE|ALTER|COMMENT ON) TABLESPACE |(GRANT|REVOKE) \S+ ON TABLESPACE ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalsRestored:
+    """The roles that were made, and what the server refused, as sentences of its own."""
+
+    made: Sequence[str]
+    refused: Sequence[str]
+
+
+def restore_globals(
+    connection: "psycopg.Connection", script: str, *, only_missing: bool, tablespaces: bool
+) -> GlobalsRestored:
+    """Execute what ``pg_dumpall --globals-only`` wrote.
+
+    Roles that exist get the rights, settings and passwords of the capture, but for our own; with ``only_missing`` they
+    stay as they are. ``tablespaces`` are made when their folders are there.
+    """
+    import psycopg
+
+    existing = {str(name) for (name,) in connection.execute("SELECT rolname::text FROM pg_roles")}
+    row = connection.execute("SELECT session_user::text").fetchone()
+    ourselves = str(row[0]) if row is not None else ""
+    made: list[str] = []
+    refused: list[str] = []
+    for statement in statements(script):
+        role = created_role(statement)
+        if role in existing or alters_attributes_of(statement, ourselves):
+            continue
+        if only_missing and role is None and not _is_about(statement, made):
+            continue
+        if not tablespaces and _TABLESPACE.match(statement):
+            continue
+        try:
+            connection.execute(statement.encode())
+        except psycopg.Error as error:
+            # Never the statement itself: it may hold a password.
+            if error.sqlstate != _EXISTS:
+                refused.append(first_line(error))
+        else:
+            made += [role] if role is not None else []
+    return GlobalsRestored(made=made, refused=refused)
+
+
+def _is_about(statement: str, roles: Sequence[str]) -> bool:
+    """Whether a statement is a setting of the session, or names one of the roles."""
+    if statement.startswith("SET "):
+        return True
+    return any(quoted(role) in statement or f" {role} " in f"{statement} " for role in roles)
