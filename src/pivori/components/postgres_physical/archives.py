@@ -42,7 +42,22 @@ class _Pieces:
         return b"".join(found)
 
 
-def members(source: Source, path: str) -> Iterator[tuple[PurePosixPath, tarfile.TarInfo, IO[bytes] | None]]:
+class Content:
+    """The content of a file in a tar."""
+
+    def __init__(self, file: IO[bytes], path: str) -> None:
+        self._file = file
+        self._path = path
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes of it, none at its end. Raises BaseDamaged."""
+        try:
+            return self._file.read(size)
+        except tarfile.TarError as error:
+            raise BaseDamaged(path=self._path, reason=str(error)) from None
+
+
+def members(source: Source, path: str) -> Iterator[tuple[PurePosixPath, tarfile.TarInfo, Content | None]]:
     """What is in a tar of a capture: where it goes below the tar's own folder, its heading, its content.
 
     Raises BaseDamaged, for a place outside of that folder too, and what reading raises.
@@ -55,7 +70,8 @@ def members(source: Source, path: str) -> Iterator[tuple[PurePosixPath, tarfile.
                 place = PurePosixPath(member.name)
                 if place.is_absolute() or ".." in place.parts:
                     raise BaseDamaged(path=path, reason=N_("it has a name that leads out of its folder"))
-                yield place, member, tar.extractfile(member) if member.isreg() else None
+                file = tar.extractfile(member) if member.isreg() else None
+                yield place, member, None if file is None else Content(file, path)
     except (tarfile.TarError, EOFError) as error:
         raise BaseDamaged(path=path, reason=str(error)) from None
 

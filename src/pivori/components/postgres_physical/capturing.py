@@ -60,6 +60,8 @@ class Capturing:
     clock: Clock
     slot: str
     base_every: float
+    cluster: Cluster
+    found_slot: Slot | None
     sql: "Connection[Any]"
     sender: Walsender
 
@@ -69,18 +71,13 @@ class Capturing:
 
     def run(self) -> Report:
         """Take it. Raises ComponentFailed and what the sink raises."""
-        with refused(self.server):
-            cluster = look_at(self.sql)
-            slot = look_at_slot(self.sql, self.slot)
-        findings = cluster_findings(cluster, slot)
-        if has_failure(findings):
-            raise CannotCapture(server=str(self.server), reason=findings[0].message, advice=findings[0].hint or "")
+        cluster, slot = self.cluster, self.found_slot
         identity = self._identify()
         bases = self._continued(cluster, identity, slot)
         self._hold_log(slot)
         for base in bases:
             self._keep_base(base)
-        if not bases or self._is_due(bases[0]):
+        if not bases or self._is_due(bases[0], cluster):
             bases = [*bases, self._take_base()]
         facts = self._facts(cluster, identity, bases)
         self._take_log(facts)
@@ -140,7 +137,10 @@ class Capturing:
             self.sender.rows(f'DROP_REPLICATION_SLOT "{self.slot}"')
         self.sender.rows(f'CREATE_REPLICATION_SLOT "{self.slot}" PHYSICAL (RESERVE_WAL)')
 
-    def _is_due(self, base: BaseFacts) -> bool:
+    def _is_due(self, base: BaseFacts, cluster: Cluster) -> bool:
+        """Whether a base is too old, or from before a tablespace: replaying its log would make that where it was."""
+        if any(f"{tablespace}.tar" not in base.archives for tablespace in cluster.tablespaces):
+            return True
         return (self.clock.now() - base.taken).total_seconds() >= self.base_every
 
     def _keep_base(self, base: BaseFacts) -> None:
@@ -278,6 +278,16 @@ class Capturing:
             warnings=tuple(self._warnings),
             replay_from=facts.bases[0].ended.isoformat(),
         )
+
+
+def admitted(server: Server, sql: "Connection[Any]", slot: str) -> tuple[Cluster, Slot | None]:
+    """Look at a server and at the slot before a capture. Raises CannotCapture when there is no point in trying."""
+    with refused(server):
+        cluster, found = look_at(sql), look_at_slot(sql, slot)
+    findings = cluster_findings(cluster, found)
+    if has_failure(findings):
+        raise CannotCapture(server=str(server), reason=findings[0].message, advice=findings[0].hint or "")
+    return cluster, found
 
 
 def confirm(facts: Facts, sql: "Connection[Any]", clock: Clock) -> None:

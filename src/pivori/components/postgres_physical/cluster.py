@@ -29,7 +29,8 @@ _CLUSTER: Final = """
            (select rolsuper or rolreplication from pg_roles where rolname = current_user),
            (select rolname from pg_roles where oid = 10), current_database(),
            (select count(*) from pg_database where datallowconn),
-           (select setting::bigint from pg_settings where name = 'wal_segment_size')
+           (select setting::bigint from pg_settings where name = 'wal_segment_size'),
+           (select coalesce(array_agg(oid::text), '{}') from pg_tablespace where oid >= 16384)
 """
 
 _SLOT: Final = """
@@ -56,6 +57,7 @@ class Cluster:
     database: str
     databases: int
     segment_size: int
+    tablespaces: list[str]
     settings: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -97,6 +99,7 @@ def look_at(sql: "Connection[Any]") -> Cluster:
         "database",
         "databases",
         "segment_size",
+        "tablespaces",
     )
     settings = {name: str(sql.execute("select current_setting(%s)", [name]).fetchone()[0]) for name in _SETTINGS}  # type: ignore[index]
     return Cluster(**dict(zip(names, row, strict=True)), settings=settings)

@@ -20,7 +20,7 @@ from pivori.components.base import (
 )
 from pivori.components.postgres.server import Server, refused
 from pivori.components.postgres_physical.by_hand import commands
-from pivori.components.postgres_physical.capturing import Capturing, confirm
+from pivori.components.postgres_physical.capturing import Capturing, admitted, confirm
 from pivori.components.postgres_physical.cluster import cluster_findings, lag_findings, look_at, look_at_slot, size_of
 from pivori.components.postgres_physical.facts import Facts
 from pivori.components.postgres_physical.private_server import stop_left_behind
@@ -31,6 +31,9 @@ from pivori.errors import PivoriError
 from pivori.translation import N_, Phrase
 
 DAY: Final = 86400.0
+
+_PATIENT: Final = "-c idle_session_timeout=0 -c statement_timeout=0"
+"""The ordinary connection waits while a base is received."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,16 +88,20 @@ class PostgresPhysical:
 
     def capture(self, sink: Sink, surroundings: Surroundings) -> Report:
         """Take a base when one is due, and the log. Raises ComponentFailed and what the sink raises."""
-        with self.server.connect() as sql, Walsender.connect(self.server) as sender:
-            return Capturing(
-                server=self.server,
-                sink=sink,
-                clock=surroundings.clock,
-                slot=self.slot,
-                base_every=self.base_every,
-                sql=sql,
-                sender=sender,
-            ).run()
+        with self.server.connect(options=_PATIENT) as sql:
+            cluster, slot = admitted(self.server, sql, self.slot)
+            with Walsender.connect(self.server) as sender:
+                return Capturing(
+                    server=self.server,
+                    sink=sink,
+                    clock=surroundings.clock,
+                    slot=self.slot,
+                    base_every=self.base_every,
+                    cluster=cluster,
+                    found_slot=slot,
+                    sql=sql,
+                    sender=sender,
+                ).run()
 
     def stored(self, report: Report, surroundings: Surroundings) -> None:
         """Tell the server that it may forget the log that is in the repository now. Raises ComponentFailed."""

@@ -40,6 +40,7 @@ from pivori.host.process import is_alive
 from pivori.translation import N_, ByteCount, Phrase
 
 _SIGNAL: Final = "recovery.signal"
+_TARGETS: Final = tuple(f"recovery_target{kind}" for kind in ("", "_name", "_time", "_lsn", "_xid"))
 _ENDED_EARLY: Final = "recovery ended before configured recovery target was reached"
 _REPLAYED: Final = "select pg_last_wal_replay_lsn()::text, pg_last_xact_replay_timestamp()"
 
@@ -110,9 +111,9 @@ class Recovering:
         assert place is not None  # noqa: S101 - its absence is a finding
         target = Target.of(request.settings, self.surroundings.clock)
         account = Account.find(self.account, self.data_directory)
-        if not place.parent.exists():
-            place.parent.mkdir(parents=True)
-            account.own(place.parent)
+        if request.to is not None:
+            request.to.mkdir(mode=0o700, parents=True, exist_ok=True)
+            account.own(request.to)
         self._refuse_closed(account, place)
         base = target.base_of(facts)
         staging, spaces = (
@@ -122,8 +123,7 @@ class Recovering:
         if len(base.archives) > 1 and spaces.exists():
             request.aside(spaces)
         with _removed_after_failure(staging):
-            unpacking = Unpacking(self.source, facts, base, staging, spaces, account)
-            written = unpacking.run()
+            written = _unpacked(Unpacking(self.source, facts, base, staging, spaces, account))
             reached = self._replay(facts, base, target, staging, account)
             _make_ordinary(staging)
             if place.exists():
@@ -147,7 +147,7 @@ class Recovering:
             account.own(folder)
             data = folder / "data"
             self._refuse_closed(account, data)
-            Unpacking(self.source, facts, facts.bases[-1], data, folder / "tablespaces", account).run()
+            _unpacked(Unpacking(self.source, facts, facts.bases[-1], data, folder / "tablespaces", account))
             reached = self._replay(facts, facts.bases[-1], Target(), data, account)
             if reached.reading.damage:
                 raise PrivateServerFailed(reason=reached.reading.damage[0])
@@ -191,10 +191,10 @@ class Recovering:
                 Phrase(N_("Set the option data-directory, or restore beside with --to.")),
             )
             return
-        yield from self._findings_at(place)
+        yield from self._findings_at(place, request.to or place)
 
-    def _findings_at(self, place: Path) -> Iterator[Finding]:
-        """What is in the way at a place."""
+    def _findings_at(self, place: Path, entered: Path) -> Iterator[Finding]:
+        """What is in the way at a place, and above the folder that the server has to get to."""
         if is_running_over(place):
             yield _failure(
                 Phrase(N_("A server runs over {place}."), place=str(place)),
@@ -207,7 +207,7 @@ class Recovering:
             )
         with contextlib.suppress(ComponentFailed):
             account = Account.find(self.account, self.data_directory)
-            if (finding := _failure_of(lambda: self._refuse_closed(account, place))) is not None:
+            if (finding := _failure_of(lambda: self._refuse_closed(account, entered))) is not None:
                 yield finding
 
     def _refuse_closed(self, account: Account, place: Path) -> None:
@@ -240,13 +240,13 @@ class Recovering:
         account.own(signal)
         settings = {
             "restore_command": f'cp "{LOG_FOLDER}/%f" "%p"',
-            "recovery_target": "",
-            "recovery_target_name": "",
             "recovery_target_timeline": "current",
-            **dict.fromkeys(("recovery_target_time", "recovery_target_lsn", "recovery_target_xid"), ""),
             **facts.settings,
-            **target.settings(),
+            # Whatever the data directory says of a target is forgotten before another one is named.
+            **dict.fromkeys(_TARGETS, ""),
         }
+        chosen = target.settings()
+        settings = {name: value for name, value in settings.items() if name not in chosen} | chosen
         with private_server(
             self._programs(facts),
             data,
@@ -286,6 +286,16 @@ def _look_around(server: PrivateServer, facts: Facts, base: BaseFacts, target: T
             )
         )
     return reached
+
+
+def _unpacked(unpacking: Unpacking) -> int:
+    """Write a data directory: how many bytes. Raises ComponentFailed and what reading raises."""
+    try:
+        return unpacking.run()
+    except OSError as error:
+        raise CannotRestore(
+            reason=error.strerror or str(error), advice=Phrase(N_("Make room in {folder}."), folder=str(unpacking.data))
+        ) from None
 
 
 def is_running_over(data: Path) -> bool:

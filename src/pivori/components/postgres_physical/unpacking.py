@@ -4,11 +4,11 @@ import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import Final
 
 from pivori.components.base import Source
 from pivori.components.postgres_physical.account import Account
-from pivori.components.postgres_physical.archives import members, tablespace_folder
+from pivori.components.postgres_physical.archives import Content, members, tablespace_folder
 from pivori.components.postgres_physical.facts import BaseFacts, Facts, history_path
 
 LOG_FOLDER: Final = "pivori_wal"
@@ -67,7 +67,7 @@ class Unpacking:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.account.own(path)
 
-    def _file(self, path: Path, member: tarfile.TarInfo, content: IO[bytes]) -> None:
+    def _file(self, path: Path, member: tarfile.TarInfo, content: Content) -> None:
         if not path.parent.is_dir():
             self._folder(path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, member.mode & 0o700)

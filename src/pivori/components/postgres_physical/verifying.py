@@ -121,7 +121,7 @@ def _segment_findings(source: Source, facts: Facts, path: str, first: int, lengt
 def _is_page(content: bytes, start: int, facts: Facts, position: int) -> bool:
     """Whether a page is that of a position in the log of this cluster."""
     _magic, _info, timeline, address = _PAGE.unpack_from(content, start)
-    is_right = address == position and 0 < timeline <= facts.timeline
+    is_right: bool = address == position and 0 < timeline <= facts.timeline
     if position % facts.segment_size == 0:
         system, size, _page_size = _FIRST_PAGE.unpack_from(content, start)
         is_right = is_right and str(system) == facts.system and size == facts.segment_size

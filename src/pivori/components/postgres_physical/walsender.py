@@ -4,14 +4,15 @@ Everything waits on the socket, so that an interruption is noticed at once, and 
 server sends.
 """
 
+import contextlib
 import select
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pivori.components.base import ComponentFailed
-from pivori.components.postgres.server import Server
+from pivori.components.postgres.server import Server, first_line
 from pivori.translation import N_
 
 if TYPE_CHECKING:
@@ -71,13 +72,9 @@ class Walsender:
 
     def message(self) -> "Buffer | None":
         """The next message of the stream; None at its end. Raises ReplicationFailed."""
-        import psycopg
-
         while True:
-            try:
+            with self._told():
                 length, content = self._pg.get_copy_data(1)
-            except psycopg.Error as error:
-                raise ReplicationFailed(command=self._command, reason=str(error).strip()) from None
             if length > 0:
                 return content
             if length < 0:
@@ -93,13 +90,15 @@ class Walsender:
 
     def tell(self, written: int) -> None:
         """Answer the server with how far the log was received. That nothing of it is durable yet is the 0 in it."""
-        self._pg.put_copy_data(b"r" + struct.pack(">QQQqB", written, 0, 0, 0, 0))
-        self._pg.flush()
+        with self._told():
+            self._pg.put_copy_data(b"r" + struct.pack(">QQQqB", written, 0, 0, 0, 0))
+            self._pg.flush()
 
     def end_stream(self) -> None:
         """Say that no more of the stream is wanted, and throw away what is on its way. Raises ReplicationFailed."""
-        self._pg.put_copy_end()
-        self._pg.flush()
+        with self._told():
+            self._pg.put_copy_end()
+            self._pg.flush()
         while self.message() is not None:
             pass
         self.rest()
@@ -110,8 +109,9 @@ class Walsender:
 
     def _send(self, command: str) -> None:
         self._command = command.split(" ", 1)[0]
-        self._pg.send_query(command.encode())
-        self._pg.flush()
+        with self._told():
+            self._pg.send_query(command.encode())
+            self._pg.flush()
 
     def _result(self) -> Any:
         """The next result; None behind the last one."""
@@ -123,20 +123,36 @@ class Walsender:
         if result is not None and result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE):
             state = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
             reason = (result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or result.error_message).decode()
+            with contextlib.suppress(ReplicationFailed):
+                self._finish_command()
             raise ReplicationFailed(command=self._command, reason=reason.strip(), sqlstate=state.decode())
         return result
 
+    def _finish_command(self) -> None:
+        """Take what a command that failed has left, so that another can follow."""
+        while True:
+            while self._pg.is_busy():
+                self._wait()
+            if self._pg.get_result() is None:
+                return
+
     def _wait(self) -> None:
         """Wait for the server to send something, and take it. Raises ReplicationFailed."""
-        import psycopg
-
         waiting = select.poll()
         waiting.register(self._pg.socket, select.POLLIN)
         waiting.poll(_WAIT * 1000)
-        try:
+        with self._told():
             self._pg.consume_input()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what libpq says into ReplicationFailed."""
+        import psycopg
+
+        try:
+            yield
         except psycopg.Error as error:
-            raise ReplicationFailed(command=self._command, reason=str(error).strip()) from None
+            raise ReplicationFailed(command=self._command, reason=first_line(error)) from None
 
     def __enter__(self) -> Self:
         return self
