@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -192,10 +193,17 @@ def _read(given: Sequence[str], root: Path, component: str) -> dict[str, Any]:
         texts = read_recipients([str(root / name)]) if is_file else [name]
         if any(text.upper().startswith(_PRIVATE) for text in texts):
             raise RecipientIsPrivate(component=component)
-        try:
-            found |= {" ".join(text.split()[:2]): parse_recipient(text) for text in texts}
-        except BadRecipient:
-            raise BadRecipient(recipient=name) from None
+        known = {" ".join(text.split()[:2]): _parsed(text) for text in texts}
+        if None in known.values():
+            raise BadRecipient(recipient=name)
+        found |= known
     if not found:
         raise NoRecipients(component=component)
     return dict(sorted(found.items()))
+
+
+def _parsed(text: str) -> Any:
+    """A recipient as the library knows it, or None. The error that shows the text ends here, also as a context."""
+    with suppress(BadRecipient):
+        return parse_recipient(text)
+    return None
