@@ -1,6 +1,7 @@
 """Writing a ``pivori.toml`` that a person reads, from a proposal: each option with what it means."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pivori.settings.stack_file.described import kind_table, kinds, resolved
@@ -17,8 +18,22 @@ _FOUND = N_("Found in {places}.")
 _MOST_PLACES = 3
 
 
-def render_stack_file(proposals: Proposals, *, recipients: Sequence[str] = (), repository: str | None = None) -> str:
-    """The text of the file. ``recipients`` are those that secrets are sealed to."""
+@dataclass(frozen=True, kw_only=True)
+class RepositoryPlace:
+    """A repository that is not the default one: where it is, and the file with its password, if there is one."""
+
+    location: str
+    password_file: str | None = None
+
+
+def render_stack_file(
+    proposals: Proposals,
+    *,
+    recipients: Sequence[str] = (),
+    identity: str | None = None,
+    repository: RepositoryPlace | None = None,
+) -> str:
+    """The text of the file. Secrets are sealed to ``recipients``; ``identity`` is the file of the key that opens them."""
     import tomlkit  # only who writes a file pays for it
 
     document = tomlkit.document()
@@ -29,13 +44,17 @@ def render_stack_file(proposals: Proposals, *, recipients: Sequence[str] = (), r
     document.add("stack", stack)
     if repository is not None:
         place = tomlkit.table()
-        place.add("location", repository)
+        place.add("location", repository.location)
+        if repository.password_file is not None:
+            place.add("password", _value({"file": repository.password_file}))
         document.add("repository", place)
     components = tomlkit.aot()
     for proposal in proposals.components:
         options = dict(proposal.options)
         if proposal.kind == "secrets":
             options["recipients"] = list(recipients)
+            if identity is not None:
+                options["identity"] = {"file": identity}
         components.append(_component(proposal, options))
     document.add("components", components)
     return tomlkit.dumps(document)

@@ -95,13 +95,23 @@ def find_compose_projects(inventory: Inventory) -> tuple[Sequence[ComposeProject
             try:
                 read.append((path, parse_compose_file(Path(path), inventory.read(path, _MOST) or b"")))
             except ComposeFileUnreadable as error:
-                what = Phrase(N_("{path} cannot be read as a compose file: {reason}."), **error.details)
-                broken.append(Discovery(topic=Topic.COMPOSE, what=what, why=[Evidence(path=path)]))
-        configuration = merged([file for _path, file in read])
-        if isinstance(configuration.get("services"), dict):
-            paths = [path for path, _file in read]
-            found.append(ComposeProject(paths=paths, files=[file for _path, file in read], configuration=configuration))
+                broken.append(_broken(path, error.details["reason"]))
+        if read:
+            project = ComposeProject(
+                paths=[path for path, _file in read],
+                files=[file for _path, file in read],
+                configuration=merged([file for _path, file in read]),
+            )
+            if project.services:
+                found.append(project)
+            else:
+                broken.append(_broken(project.paths[0], Phrase(N_("it has no services"))))
     return found, broken
+
+
+def _broken(path: str, reason: object) -> Discovery:
+    what = Phrase(N_("{path} cannot be read as a compose file: {reason}."), path=path, reason=reason)
+    return Discovery(topic=Topic.COMPOSE, what=what, why=[Evidence(path=path)])
 
 
 def describe_compose(project: ComposeProject) -> Discovery:

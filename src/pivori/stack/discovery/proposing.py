@@ -233,11 +233,8 @@ class _Making:
 
     def add_files(self, databases: Sequence[str]) -> None:
         """Everything else: the whole folder, without what others take and what must not lie there unsealed."""
-        excluded = [
-            *self._secret_paths,
-            *databases,
-            *(f"{path}{end}" for path in databases for end in ("-wal", "-shm")),
-        ]
+        beside = [f"{path}{end}" for path in databases for end in ("-wal", "-shm", "-journal")]
+        excluded = [*self._secret_paths, *databases, *beside, *self._upload_folders, *self._data_folders]
         has_source = any(component.name == "source" for component in self.components)
         options: dict[str, Any] = {"paths": ["."]}
         if excluded:
