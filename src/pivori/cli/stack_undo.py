@@ -1,0 +1,77 @@
+"""Hooks of a run, and what runs that were killed have left to be undone: how it is done from the terminal, and told."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from pivori.cli.failures import wording
+from pivori.cli.output import Output
+from pivori.cli.session import Session
+from pivori.cli.stack_in_force import StackInForce
+from pivori.cli.stack_wording import said
+from pivori.components.base import Surroundings
+from pivori.errors import PivoriError
+from pivori.events import Event
+from pivori.stack.hooks import HookRan, LeftToOthers, UndoFailed, hooks_around, resume_left
+from pivori.stack.model import Hook
+from pivori.stack.undo import UndoJournal
+from pivori.translation import Phrase, _
+
+
+class Hooks:
+    """The hooks of one run. ``has_failed`` when something was not undone."""
+
+    def __init__(self, session: Session, in_force: StackInForce) -> None:
+        self._output = session.output
+        self._stack = in_force.stack
+        self._journal = UndoJournal(in_force.state.journal)
+        self.has_failed = False
+
+    def around(self, hooks: Sequence[Hook], component: str) -> AbstractContextManager[None]:
+        """What runs hooks around something. Raises HookFailed when entered."""
+        stack = self._stack
+        return hooks_around(hooks, self._journal, stack.root, self.hear, stack=stack.name, component=component)
+
+    def hear(self, event: Event) -> None:
+        """Tell what became of a hook."""
+        self.has_failed = self.has_failed or isinstance(event, UndoFailed)
+        tell_hook(event, self._output)
+
+
+def undo_what_is_left(session: Session, in_force: StackInForce, *, force: bool = False) -> bool:
+    """Undo what runs that were killed have left, and say so; whether all of it is undone. ``force`` as for hooks."""
+    hooks = Hooks(session, in_force)
+    done: list[tuple[str, Phrase]] = []
+    journal = UndoJournal(in_force.state.journal)
+    done += [("", sentence) for sentence in resume_left(journal, hooks.hear, force=force)]
+    is_undone = not hooks.has_failed
+    for member in in_force.stack.members:
+        surroundings = Surroundings(
+            clock=session.clock,
+            emit=lambda _event: None,
+            root=in_force.stack.root,
+            state=in_force.state.component(member.name),
+        )
+        try:
+            done += [(member.name, sentence) for sentence in member.component.resume(surroundings)]
+        except PivoriError as error:
+            is_undone = False
+            message, hint = wording(error)
+            session.output.warn(f"{member.name}: {message} {hint}".rstrip(), name=error.code, component=member.name)
+    for component, sentence in done:
+        _tell_undone(component, sentence, session.output)
+    return is_undone
+
+
+def tell_hook(event: Event, output: Output) -> None:
+    """Say what became of a hook; every other event is left to others."""
+    if isinstance(event, HookRan):
+        output.detail(_("Hook {stage} {name}: {line}").format(stage=event.stage, name=event.name, line=event.line))
+    elif isinstance(event, UndoFailed | LeftToOthers):
+        message, hint = wording(event.error)
+        output.warn(f"{message} {hint}", name=event.error.code)
+
+
+def _tell_undone(component: str, sentence: Phrase, output: Output) -> None:
+    text = said(sentence)
+    output.record({"message_type": "undone", "component": component, "what": text})
+    output.say(_("Undone what a killed run had left: {what}").format(what=text))
