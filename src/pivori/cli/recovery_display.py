@@ -117,6 +117,8 @@ def tell_recovered(recovered: Recovered, plan: RecoveryPlan, output: Output) -> 
     )
     for move in recovered.moves:
         output.say(_("Kept aside: {path}").format(path=show_path(move.aside.encode(errors="surrogateescape"))))
+    if recovered.configuration is not None:
+        output.say(_("The configuration is back: {path}").format(path=show_path(bytes(recovered.configuration))))
     remaining = [(name, text) for name, restored in recovered.restored.items() for text in restored.remaining]
     if remaining:
         output.say(_("Left to do by hand:"))

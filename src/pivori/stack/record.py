@@ -14,6 +14,7 @@ from pivori.stack.model import Contacts
 from pivori.translation import N_
 
 RECORD_PATH: Final = b".pivori/recovery-point.json"
+CONFIGURATION_NAME: Final = "pivori.toml"
 CONFIGURATION_PATH: Final = b".pivori/pivori.toml"
 DOCUMENT_PATH: Final = b"RECOVERY.md"
 VERSION: Final = 1

@@ -15,6 +15,7 @@ from pivori.components.base import Finding, Gravity, Restored, RestorePlan, Rest
 from pivori.engine.recovery_point import ComponentReader
 from pivori.errors import PivoriError
 from pivori.events import Event
+from pivori.host.durable import write_durably
 from pivori.host.space import room_at
 from pivori.repository import LoadedSnapshot, Repository, format_time
 from pivori.stack.choosing import (
@@ -28,6 +29,7 @@ from pivori.stack.choosing import (
 )
 from pivori.stack.model import Member, Stack
 from pivori.stack.points import RecoveryPoints
+from pivori.stack.record import CONFIGURATION_NAME
 from pivori.stack.recovery_log import Measured, Move, RecoveryHistory, RecoveryLog
 from pivori.stack.sinks import RecoverySource
 from pivori.translation import N_, ByteCount, Phrase
@@ -142,11 +144,15 @@ class RecoveryPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Recovered:
-    """What a recovery did: what each step brought, what was moved aside, and how long it took in seconds."""
+    """What a recovery did: what each step brought, what was moved aside, and how long it took in seconds.
+
+    ``configuration`` is where the stack's own file was put back.
+    """
 
     restored: Mapping[str, Restored]
     moves: Sequence[Move]
     seconds: float
+    configuration: Path | None = None
 
 
 class Recovery:
@@ -286,9 +292,25 @@ class Recovery:
         for number, step in enumerate(waiting, 1):
             self._emit(StepBegan(component=step.name, number=number, count=len(waiting)))
             restored[step.name] = self._apply_step(step, plan, log)
+        configuration = self._bring_configuration(plan)
         moves = [move for move in log.moves if os.path.lexists(move.aside)]
         log.close()
-        return Recovered(restored=restored, moves=moves, seconds=self._clock.monotonic() - started)
+        return Recovered(
+            restored=restored, moves=moves, seconds=self._clock.monotonic() - started, configuration=configuration
+        )
+
+    def _bring_configuration(self, plan: RecoveryPlan) -> Path | None:
+        """Put the stack's own file back where it is missing, which the next backup needs; where it is then."""
+        stack = self._request.stack
+        path = (plan.to or stack.root) / (stack.configuration_path or Path(CONFIGURATION_NAME)).name
+        if not stack.configuration or os.path.lexists(path):
+            return None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(path, stack.configuration)
+        except OSError as error:
+            raise StepFailed(component=CONFIGURATION_NAME, reason=error.strerror or str(error)) from error
+        return path
 
     def _apply_step(self, step: RecoveryStep, plan: RecoveryPlan, log: RecoveryLog) -> Restored:
         started = self._clock.monotonic()

@@ -188,3 +188,14 @@ def test_it_is_known_how_long_it_takes_once_it_was_done(workshop: Workshop, tmp_
     assert first.seconds is None
     recovery.apply(first)
     assert workshop.recovery(to=tmp_path / "newer").plan().seconds is not None
+
+
+def test_the_configuration_comes_back_where_there_is_none(workshop: Workshop, tmp_path: Path) -> None:
+    workshop.protect()
+    recovery = workshop.recovery(to=tmp_path / "new")
+    assert recovery.apply(recovery.plan()).configuration == tmp_path / "new" / "pivori.toml"
+    assert (tmp_path / "new" / "pivori.toml").read_bytes() == workshop.stack.configuration
+    (workshop.stack.root / "pivori.toml").write_text("mine")
+    again = workshop.recovery()
+    assert again.apply(again.plan()).configuration is None
+    assert (workshop.stack.root / "pivori.toml").read_text() == "mine"
