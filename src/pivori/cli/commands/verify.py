@@ -39,6 +39,7 @@ _SHOWN_SNAPSHOTS = 8
         ("pivori verify --read-data", _("everything, to the last byte")),
         ("pivori verify --read-data-subset 3/7", _("the structure, and a seventh of the data")),
         ("pivori verify --read-data-subset 2G", _("the structure, and 2 GiB chosen at random")),
+        ("pivori verify --captures", _("what each component of the stack can be brought back from")),
         ("pivori verify --accept-missing", _("the structure, after a `forget` on another machine")),
     ],
 )
@@ -53,8 +54,21 @@ _SHOWN_SNAPSHOTS = 8
     is_flag=True,
     help=_("Snapshots and keys that are gone were removed elsewhere: name them once more, and no longer miss them."),
 )
-def command(session: Session, read_data: bool, read_data_subset: str | None, accept_missing: bool) -> int:
+@click.option(
+    "--captures",
+    is_flag=True,
+    help=_("Instead, check the latest capture of each component of the stack with the component's own programs."),
+)
+def command(
+    session: Session, read_data: bool, read_data_subset: str | None, accept_missing: bool, captures: bool
+) -> int:
     """Check; damage decides the exit status."""
+    if captures:
+        if read_data or read_data_subset is not None or accept_missing:
+            raise UsageError(reason=_("--captures goes with no other option of verify."), command="pivori verify")
+        from pivori.cli.stack_verification import verify_captures  # only stacks need it
+
+        return verify_captures(session)
     if read_data and read_data_subset is not None:
         reason = _("--read-data and --read-data-subset exclude each other.")
         raise UsageError(reason=reason, command="pivori verify")
