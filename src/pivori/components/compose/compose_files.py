@@ -4,6 +4,7 @@ They are YAML 1.2 from somebody else's hands: their size, depth and number of no
 them up, and nothing in them is carried out.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ USUAL_NAMES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "doc
 _MOST_BYTES: Final = 256 << 10
 _MOST_NODES: Final = 50_000
 _DEEPEST: Final = 40
+_TOO_LARGE: Final = "it is too deep or too large"
+_BRACKET: Final = re.compile(r"[\[\]{}]")
+_ITEMS_IN_ITEMS: Final = re.compile(r"^[ ]*(?:[-?:] ){40}", re.MULTILINE)
 
 
 class ComposeFileUnreadable(ComponentFailed):
@@ -81,7 +85,10 @@ def parse_compose_file(path: Path, content: bytes) -> ComposeFile:
     from ruamel.yaml.error import YAMLError
 
     try:
-        loaded = YAML(typ="rt").load(content.decode())
+        text = content.decode()
+        if _is_nested_without_end(text):
+            raise ValueError(_TOO_LARGE)
+        loaded = YAML(typ="rt").load(text)
         reading = _Reading()
         data = reading.plain(loaded, ())
     except (YAMLError, ValueError, RecursionError, AttributeError, TypeError) as error:
@@ -90,6 +97,16 @@ def parse_compose_file(path: Path, content: bytes) -> ComposeFile:
     if not isinstance(data, dict):
         raise ComposeFileUnreadable(path=path, reason="it is no mapping")
     return ComposeFile(path=path, content=content, data=data, lines=reading.lines)
+
+
+def _is_nested_without_end(text: str) -> bool:
+    """Whether the reader would go in so deep that it takes seconds to find no way out."""
+    depth = 0
+    for bracket in _BRACKET.finditer(text):
+        depth = depth + 1 if bracket[0] in "[{" else max(depth - 1, 0)
+        if depth > 2 * _DEEPEST:
+            return True
+    return _ITEMS_IN_ITEMS.search(text) is not None
 
 
 class _Reading:
@@ -102,7 +119,7 @@ class _Reading:
     def plain(self, value: Any, keys: tuple[str, ...]) -> Any:
         self._nodes += 1
         if self._nodes > _MOST_NODES or len(keys) > _DEEPEST:
-            raise ValueError("it is too deep or too large")
+            raise ValueError(_TOO_LARGE)
         if isinstance(value, Mapping):
             return {str(key): self._item(value, key, (*keys, str(key))) for key in value}
         if isinstance(value, (list, tuple, set)):

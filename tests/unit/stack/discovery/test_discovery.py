@@ -252,7 +252,9 @@ def test_what_installers_filled_is_not_entered(tmp_path: Path, write: Write) -> 
     [
         b"services: [",
         b"services:\n  a: &a [*a]\n",
-        b"services: " + b"[" * 20_000,
+        b"services: " + b"[" * 200_000,
+        b"services:\n" + b"- " * 100_000,
+        b"services:\n" + b"".join(b" " * depth + b"a:\n" for depth in range(500)),
         b"\xff\xfe\x00",
         b"services: !!python/object/apply:os.system [touch /tmp/pwned]\n",
         b"x: " + b"a" * (300 << 10),
@@ -263,7 +265,7 @@ def test_what_installers_filled_is_not_entered(tmp_path: Path, write: Write) -> 
         )
         + b"services: {s: *k}\n",
     ],
-    ids=["cut", "circle", "deep", "bytes", "code", "huge", "laughs"],
+    ids=["cut", "circle", "deep", "items", "steps", "bytes", "code", "huge", "laughs"],
 )
 def test_a_hostile_compose_file_is_told_and_harms_nothing(tmp_path: Path, write: Write, content: bytes) -> None:
     write("compose.yaml", content)
