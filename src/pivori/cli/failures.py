@@ -83,8 +83,14 @@ class InternalError(PivoriError):
     hint = N_("Please report it with the file {report}, which holds no file contents, names or passwords.")
 
 
-def conclude(error: BaseException, output: Output, clock: Clock, cache_directory: Path | None) -> int:
-    """Tell the user why the command ends, and return its exit status."""
+def conclude(
+    error: BaseException,
+    output: Output,
+    clock: Clock,
+    cache_directory: Path | None,
+    contacts: Mapping[str, str] | None = None,
+) -> int:
+    """Tell the user why the command ends, and return its exit status. ``contacts`` are who to call about it, if any."""
     if isinstance(error, (BrokenPipeError, OutputFailed)):
         # The interpreter would try once more at its end, and complain in its own words.
         with suppress(OSError):
@@ -93,6 +99,8 @@ def conclude(error: BaseException, output: Output, clock: Clock, cache_directory
         return READER_GONE
     known = understood(error, clock, cache_directory)
     message, hint = wording(known)
+    # Who mistyped something, or stopped it, needs nobody.
+    called = contacts if contacts and known.exit_status not in (USAGE, INTERRUPTED) else {}
     if output.json:
         output.failure_record(
             {
@@ -102,10 +110,12 @@ def conclude(error: BaseException, output: Output, clock: Clock, cache_directory
                 "message": message,
                 "hint": hint,
                 "details": known.details,
+                **({"contacts": called} if called else {}),
             }
         )
     else:
         output.failure(message, hint)
+        output.who_to_call(list(called.values()))
     return known.exit_status
 
 

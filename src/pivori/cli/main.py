@@ -69,7 +69,7 @@ def run(arguments: list[str], surroundings: Surroundings | None = None, *, proce
     runtime = Runtime(environment=environment, output=output, clock=clock, storage=surroundings.storage)
 
     def end(error: BaseException) -> int:
-        return conclude(in_our_words(error), output, clock, runtime.report_directory)
+        return conclude(in_our_words(error), output, clock, runtime.report_directory, runtime.contacts)
 
     try:
         with interruptions(process_ends=process_ends):

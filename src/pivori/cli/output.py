@@ -139,6 +139,11 @@ class Output:
         if hint:
             self._complain(_("Hint: {hint}").format(hint=safe_text(hint)), "")
 
+    def who_to_call(self, contacts: Sequence[str]) -> None:
+        """Who can help, on standard error, below the failure; nothing when there is nobody."""
+        if contacts:
+            self._complain(_("Who to call: {contacts}").format(contacts=safe_text(" · ".join(contacts))), "")
+
     def failure_record(self, value: object) -> None:
         """One line of JSON on standard error."""
         from pivori.cli.record import encode  # json is not needed on the way to a help text

@@ -29,6 +29,8 @@ class Runtime:
     storage: "Storage | None" = None
     choices: dict[str, object] = field(default_factory=dict)
     """The global options met so far, by the names of :class:`Choices`."""
+    contacts: dict[str, str] = field(default_factory=dict)
+    """Who to call when the command fails: filled in once a stack is known that says so."""
 
     @property
     def report_directory(self) -> Path | None:

@@ -1,11 +1,13 @@
 """The stack a command works with: the one of ``pivori.toml``, or of a recovery point where there is no such file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from pivori.cli.session import Session
+from pivori.clock import Clock
+from pivori.components.base import Surroundings
 from pivori.errors import PivoriError
 from pivori.repository import LoadedSnapshot, Repository, newest_first
 from pivori.stack.model import Stack
@@ -79,6 +81,12 @@ class StackInForce:
     stack: Stack
     state: StackState
 
+    def surroundings(self, clock: Clock, component: str) -> Surroundings:
+        """What a component may use that is only looked at. Raises OSError."""
+        return Surroundings(
+            clock=clock, emit=lambda _event: None, root=self.stack.root, state=self.state.component(component)
+        )
+
 
 def stack_in_force(session: Session) -> StackInForce:
     """The stack of the configuration file. Raises NoStack, NoStateDirectory, and what is wrong with the file."""
@@ -137,6 +145,8 @@ def _kept_stack(session: Session, repository: Repository, snapshots: Sequence[Lo
 
 
 def _in_force(session: Session, stack: Stack) -> StackInForce:
+    contacts = asdict(stack.contacts)
+    session.runtime.contacts.update({kind: value for kind, value in contacts.items() if value})
     directory = session.settings.state_directory
     if directory is None:
         raise NoStateDirectory

@@ -8,10 +8,10 @@ from pivori.cli.session import Session
 from pivori.cli.stack_in_force import StackInForce
 from pivori.cli.stack_wording import finding_records, tell_findings
 from pivori.cli.wording import show_bytes
-from pivori.components.base import Finding, Gravity, Inspection, Surroundings, has_failure
+from pivori.components.base import Inspection, failure_of, has_failure
 from pivori.errors import PivoriError
 from pivori.stack.model import Member
-from pivori.translation import Phrase, _
+from pivori.translation import _
 
 
 def show_inspections(session: Session, in_force: StackInForce, names: Sequence[str]) -> int:
@@ -23,18 +23,10 @@ def show_inspections(session: Session, in_force: StackInForce, names: Sequence[s
 
 def inspect(session: Session, in_force: StackInForce, member: Member) -> Inspection:
     """What is there of a component; what keeps it from being looked at is a finding."""
-    surroundings = Surroundings(
-        clock=session.clock,
-        emit=lambda _event: None,
-        root=in_force.stack.root,
-        state=in_force.state.component(member.name),
-    )
     try:
-        return member.component.inspect(surroundings)
+        return member.component.inspect(in_force.surroundings(session.clock, member.name))
     except PivoriError as error:
-        hint = Phrase(error.hint, **error.details) if error.hint else None
-        finding = Finding(gravity=Gravity.FAILURE, message=Phrase(error.message, **error.details), hint=hint)
-        return Inspection(findings=[finding])
+        return Inspection(findings=[failure_of(error)])
 
 
 def tell_inspections(found: Sequence[tuple[Member, Inspection]], output: Output) -> None:

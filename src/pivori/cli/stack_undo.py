@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 from pivori.cli.failures import wording
 from pivori.cli.output import Output
 from pivori.cli.session import Session
 from pivori.cli.stack_in_force import StackInForce
 from pivori.cli.stack_wording import said
-from pivori.components.base import Surroundings
 from pivori.errors import PivoriError
 from pivori.events import Event
 from pivori.stack.hooks import HookRan, LeftToOthers, UndoFailed, hooks_around, resume_left
 from pivori.stack.model import Hook
+from pivori.stack.state import StackState
 from pivori.stack.undo import UndoJournal
 from pivori.translation import Phrase, _
 
@@ -37,20 +38,27 @@ class Hooks:
         tell_hook(event, self._output)
 
 
-def undo_what_is_left(session: Session, in_force: StackInForce, *, force: bool = False) -> bool:
-    """Undo what runs that were killed have left, and say so; whether all of it is undone. ``force`` as for hooks."""
+class Undone(NamedTuple):
+    """How many things were undone, and whether nothing is left."""
+
+    count: int
+    is_whole: bool
+
+
+def undo_what_is_left(session: Session, in_force: StackInForce) -> bool:
+    """Undo what runs that were killed have left, and say so; whether all of it is undone."""
+    return undo_stack(session, in_force).is_whole
+
+
+def undo_stack(session: Session, in_force: StackInForce, *, force: bool = False) -> Undone:
+    """Undo what killed runs of a stack have left, and say so. ``force`` as for hooks."""
     hooks = Hooks(session, in_force)
     done: list[tuple[str, Phrase]] = []
     journal = UndoJournal(in_force.state.journal)
     done += [("", sentence) for sentence in resume_left(journal, hooks.hear, force=force)]
     is_undone = not hooks.has_failed
     for member in in_force.stack.members:
-        surroundings = Surroundings(
-            clock=session.clock,
-            emit=lambda _event: None,
-            root=in_force.stack.root,
-            state=in_force.state.component(member.name),
-        )
+        surroundings = in_force.surroundings(session.clock, member.name)
         try:
             done += [(member.name, sentence) for sentence in member.component.resume(surroundings)]
         except PivoriError as error:
@@ -59,7 +67,22 @@ def undo_what_is_left(session: Session, in_force: StackInForce, *, force: bool =
             session.output.warn(f"{member.name}: {message} {hint}".rstrip(), name=error.code, component=member.name)
     for component, sentence in done:
         _tell_undone(component, sentence, session.output)
-    return is_undone
+    return Undone(len(done), is_undone)
+
+
+def undo_hooks_of(session: Session, state: StackState, *, force: bool = False) -> Undone:
+    """Undo what killed runs have left of the hooks of a stack whose configuration is not at hand, and say so."""
+    is_whole = True
+
+    def hear(event: Event) -> None:
+        nonlocal is_whole
+        is_whole = is_whole and not isinstance(event, UndoFailed | LeftToOthers)
+        tell_hook(event, session.output)
+
+    done = resume_left(UndoJournal(state.journal), hear, force=force)
+    for sentence in done:
+        _tell_undone("", sentence, session.output)
+    return Undone(len(done), is_whole)
 
 
 def tell_hook(event: Event, output: Output) -> None:

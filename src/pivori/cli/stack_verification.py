@@ -1,24 +1,24 @@
 """``pivori verify --captures``: what the latest recovery points hold, checked by each component's own means.
 
 With ``--json`` one ``capture`` object for each component: ``component``, ``kind``, ``snapshot_id``, ``time``,
-``files``, ``bytes``, ``consistency``, ``findings``, ``seconds``; and a ``summary`` with ``components`` and ``failures``.
+``files``, ``bytes``, ``consistency``, ``findings``, ``seconds``; and a ``summary``: ``components``, ``failures``.
 """
 
 from pivori.app import Access
-from pivori.cli.failures import DONE, ERROR, wording
+from pivori.cli.failures import DONE, ERROR
 from pivori.cli.notices import tell_damage
 from pivori.cli.session import Session
 from pivori.cli.stack_in_force import StackInForce, stack_to_recover
 from pivori.cli.stack_wording import capture_record, finding_records, show_moment, show_size, tell_findings
 from pivori.cli.wording import show_duration
-from pivori.components.base import Finding, Gravity, Surroundings, has_failure
+from pivori.components.base import Finding, failure_of, has_failure
 from pivori.engine.recovery_point import ComponentReader
 from pivori.errors import PivoriError
 from pivori.repository import Repository
 from pivori.stack.model import Member
 from pivori.stack.points import Capture, RecoveryPoints
 from pivori.stack.sinks import RecoverySource
-from pivori.translation import N_, Phrase, _
+from pivori.translation import N_, _
 
 
 class NoCapture(PivoriError):
@@ -91,14 +91,7 @@ def _findings(
         reader = ComponentReader(
             repository, points.folder(capture), workers=session.app.processors, emit=lambda _event: None
         )
-        surroundings = Surroundings(
-            clock=session.clock,
-            emit=lambda _event: None,
-            root=in_force.stack.root,
-            state=in_force.state.component(member.name),
-        )
+        surroundings = in_force.surroundings(session.clock, member.name)
         return list(member.component.verify(RecoverySource(member.name, reader, capture.report), surroundings))
     except PivoriError as error:
-        _message, hint = wording(error)
-        told = Phrase(error.hint, **error.details) if hint else None
-        return [Finding(gravity=Gravity.FAILURE, message=Phrase(error.message, **error.details), hint=told)]
+        return [failure_of(error)]

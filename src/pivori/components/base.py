@@ -329,6 +329,12 @@ class ClientMissing(ComponentFailed):
     hint = N_("Install it: {package}.")
 
 
+def failure_of(error: PivoriError) -> Finding:
+    """An error as what was found: it keeps something from being done."""
+    hint = Phrase(error.hint, **error.details) if error.hint else None
+    return Finding(gravity=Gravity.FAILURE, message=Phrase(error.message, **error.details), hint=hint)
+
+
 def has_failure(findings: Iterable[Finding]) -> bool:
     """Whether any of the findings is a failure."""
     return any(finding.gravity is Gravity.FAILURE for finding in findings)

@@ -11,7 +11,16 @@ from datetime import datetime
 from pathlib import Path
 
 from pivori.clock import Clock
-from pivori.components.base import Finding, Gravity, Restored, RestorePlan, RestoreRequest, Surroundings, has_failure
+from pivori.components.base import (
+    Finding,
+    Gravity,
+    Restored,
+    RestorePlan,
+    RestoreRequest,
+    Surroundings,
+    failure_of,
+    has_failure,
+)
 from pivori.engine.recovery_point import ComponentReader
 from pivori.errors import PivoriError
 from pivori.events import Event
@@ -245,8 +254,7 @@ class Recovery:
         try:
             return member.component.plan(source, request, self._surroundings(member))
         except PivoriError as error:
-            finding = Finding(gravity=Gravity.FAILURE, message=_phrase(error), hint=_hint(error))
-            return RestorePlan(steps=(), findings=[finding])
+            return RestorePlan(steps=(), findings=[failure_of(error)])
 
     def _restore_request(self, member: Member, choice: Choice, log: RecoveryLog) -> RestoreRequest:
         request = self._request
@@ -386,11 +394,3 @@ def _shortages(plans: Sequence[RestorePlan]) -> list[Finding]:
         for device, size in needed.items()
         if size > rooms[device][1]
     ]
-
-
-def _phrase(error: PivoriError) -> Phrase:
-    return Phrase(error.message, **error.details)
-
-
-def _hint(error: PivoriError) -> Phrase | None:
-    return Phrase(error.hint, **error.details) if error.hint else None
