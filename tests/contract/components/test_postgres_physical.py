@@ -13,7 +13,7 @@ from pivori.components.postgres.server import Server
 from pivori.components.postgres_physical.component import PostgresPhysical
 from pivori.testing.capture_folder import FolderCapture
 from pivori.testing.component_contract import ComponentContract
-from tests.servers.postgres import VERSIONS, PostgresServer, postgres_server
+from tests.servers.postgres import PLACE, VERSIONS, PostgresServer, postgres_server
 
 
 @dataclass
@@ -84,7 +84,7 @@ class TestPostgresPhysical(ComponentContract):
     @pytest.fixture
     def tmp_path(self) -> Iterator[Path]:
         """A folder that the server's user may enter, which pytest's own is not."""
-        folder = Path(tempfile.mkdtemp(prefix="physical-", dir="/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix="physical-", dir=PLACE))
         folder.chmod(0o755)
         yield folder
         shutil.rmtree(folder, ignore_errors=True)

@@ -29,7 +29,7 @@ from pivori.components.postgres_physical.recovering import CannotRestore
 from pivori.components.postgres_physical.target import TargetOutOfReach
 from pivori.testing.capture_folder import FolderCapture, FolderSink
 from pivori.testing.component_contract import move_aside, surroundings_in
-from tests.servers.postgres import VERSIONS, PostgresServer, as_server_user, postgres_server
+from tests.servers.postgres import PLACE, VERSIONS, PostgresServer, as_server_user, postgres_server
 
 SLOT = "pivori_bank"
 
@@ -129,7 +129,7 @@ class Bank:
 
 @contextmanager
 def a_bank(major: int, **settings: str) -> Iterator[Bank]:
-    top = Path(tempfile.mkdtemp(prefix="moments-", dir="/tmp"))
+    top = Path(tempfile.mkdtemp(prefix="moments-", dir=PLACE))
     top.chmod(0o755)
     try:
         with postgres_server(major, **settings) as server:
