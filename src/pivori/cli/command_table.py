@@ -47,7 +47,9 @@ TABLE: dict[str, Entry] = {
     "copy": Entry("copy", UPKEEP, N_("Copy snapshots to a second repository.")),
     "repair": Entry("repair", UPKEEP, N_("Repair a damaged index, packs or snapshots.")),
     "init": Entry("init", ACCESS, N_("Make a new repository.")),
+    "config": Entry("config", ACCESS, N_("Check, show and explain the configuration file.")),
     "key": Entry("key", ACCESS, N_("List, add, remove and change passwords.")),
+    "resume": Entry("resume", UPKEEP, N_("Undo what killed backups of a stack have left.")),
     "unlock": Entry("unlock", ACCESS, N_("Remove locks that were left behind.")),
     "completion": Entry("completion", ACCESS, N_("Print the completion script of a shell.")),
 }

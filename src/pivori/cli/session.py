@@ -10,7 +10,7 @@ from pivori.clock import Clock
 from pivori.settings.finding import find_configuration
 from pivori.settings.load import Environment
 from pivori.settings.model import Choices, Configured, Settings
-from pivori.settings.resolve import names_repository, refuse_empty, resolve
+from pivori.settings.resolve import names_repository, resolve
 from pivori.settings.secret import Secret
 from pivori.translation import _
 
@@ -87,7 +87,6 @@ class Session:
     def _configured(self) -> Configured | None:
         """The configuration file, and what it says about the repository unless somebody has said it already."""
         environment = self.runtime.environment
-        refuse_empty(self.choices)
         path = find_configuration(environment, self.choices)
         if path is None:
             return None

@@ -51,6 +51,7 @@ __all__ = [
     "ask_at_terminal",
     "find_password",
     "fits_key_file",
+    "is_private",
     "make_key_file",
     "read_password_file",
     "replace_key_file",
@@ -272,6 +273,15 @@ def _name_it(temporary: Path, path: Path) -> bool:
         if path.exists():  # a file system without links
             return False
         temporary.rename(path)
+    return True
+
+
+def is_private(path: Path) -> bool:
+    """Whether :func:`read_password_file` would take a file, as far as its owner and permissions go."""
+    try:
+        _refuse_loose(path, path.stat())
+    except (KeyFileOwner, KeyFilePermissions, OSError):
+        return False
     return True
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from pivori.errors import PivoriError
 from pivori.settings.load import PROGRAM, Environment
 from pivori.settings.model import Choices
+from pivori.settings.resolve import EmptyOption
 from pivori.translation import N_
 
 FILE_NAME: Final = "pivori.toml"
@@ -38,8 +39,10 @@ class ConfigurationNotTrusted(PivoriError):
 def find_configuration(environment: Environment, choices: Choices) -> Path | None:
     """The configuration file in force; None when there is none, or when it is the null device.
 
-    Raises ConfigurationMissing and ConfigurationNotTrusted.
+    Raises EmptyOption, ConfigurationMissing and ConfigurationNotTrusted.
     """
+    if choices.config == "":
+        raise EmptyOption(option="--config")
     named = choices.config or environment.configuration
     if named == os.devnull:
         return None

@@ -38,7 +38,7 @@ def resolve(environment: Environment, choices: Choices, configured: Configured |
 
     ``configured`` is what the configuration file says.
     """
-    refuse_empty(choices)
+    _refuse_empty(choices)
     repository, is_default = _repository(environment, choices, configured)
     key_file = environment.default_key_file if is_default else None
     return Settings(
@@ -108,8 +108,8 @@ def _cache_directory(environment: Environment, choices: Choices) -> Path | None:
     return Path(choices.cache_dir).absolute() if choices.cache_dir else environment.cache_directory
 
 
-def refuse_empty(choices: Choices) -> None:
-    """``--repository ""`` is a shell variable that was not set, never a wish for the default. Raises EmptyOption."""
-    for option in ("config", "repository", "password_file", "password_command", "cache_dir"):
+def _refuse_empty(choices: Choices) -> None:
+    """``--repository ""`` is a shell variable that was not set, never a wish for the default."""
+    for option in ("repository", "password_file", "password_command", "cache_dir"):
         if getattr(choices, option) == "":
             raise EmptyOption(option="--" + option.replace("_", "-"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pivori.settings.stack_file.lines import Path
 from pivori.settings.stack_file.model import StackFile
@@ -15,8 +15,32 @@ Node = Mapping[str, Any]
 def schema() -> Node:
     """The JSON schema of the file."""
     made = StackFile.model_json_schema(by_alias=True)
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return made
+    for table in (made, *made["$defs"].values()):
+        # What developers read of a class; people read the descriptions of the options.
+        table.pop("description", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "pivori.toml"}
+
+
+class Option(NamedTuple):
+    """An option of a table: its key, what it means (English), whether it is required, and its piece of the schema."""
+
+    key: str
+    description: str
+    is_required: bool
+    node: Node
+
+
+def options_of(table: Node) -> Sequence[Option]:
+    """The options of a table, in the order of the model."""
+    required = table.get("required", ())
+    return [
+        Option(key, node.get("description", ""), key in required, node) for key, node in table["properties"].items()
+    ]
+
+
+def sections() -> Sequence[Option]:
+    """The tables of the file."""
+    return options_of(schema())
 
 
 def keys_at(path: Path, data: object) -> Sequence[str]:
@@ -32,6 +56,18 @@ def keys_at(path: Path, data: object) -> Sequence[str]:
 def kinds() -> Sequence[str]:
     """The kinds of components."""
     return list(_components()["discriminator"]["mapping"])
+
+
+def common_keys() -> Sequence[str]:
+    """The options that components of all kinds have."""
+    tables = [kind_table(kind)["properties"] for kind in kinds()]
+    return [key for key in tables[0] if key != "kind" and all(key in table for table in tables)]
+
+
+def shared_table(name: str) -> Node:
+    """A table that stands in several places, by the name of its model."""
+    table: Node = schema()["$defs"][name]
+    return table
 
 
 def kind_table(kind: str) -> Node:

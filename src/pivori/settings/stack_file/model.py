@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field, PrivateAttr
 
 from pivori.settings.load import Environment
-from pivori.settings.stack_file.kinds import command, compose, files, postgres_physical, secrets
+from pivori.settings.stack_file.kinds import command, compose, files, postgres, postgres_physical, secrets
 from pivori.settings.stack_file.options import Building, ComponentOptions, HookTable, OptionTable
 from pivori.settings.stack_file.tables import (
     ArchivesTable,
@@ -22,7 +22,7 @@ from pivori.stack.model import Contacts, Hook, Member, Stack
 from pivori.translation import N_
 
 AnyComponent = Annotated[
-    files.Options | postgres_physical.Options | compose.Options | secrets.Options | command.Options,
+    files.Options | postgres.Options | postgres_physical.Options | compose.Options | secrets.Options | command.Options,
     Field(discriminator="kind"),
 ]
 """The kinds of components; each has its module in ``kinds``."""

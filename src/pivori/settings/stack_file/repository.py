@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from pivori.settings.load import Environment
 from pivori.settings.model import Configured, PasswordFrom, PasswordSource
 from pivori.settings.stack_file.clear_secrets import secrets_in_clear
-from pivori.settings.stack_file.document import Document, read_document, refuse, root_of
-from pivori.settings.stack_file.mistakes import Found
+from pivori.settings.stack_file.document import Document, read_document, root_of
 from pivori.settings.stack_file.options import Building
 from pivori.settings.stack_file.tables import RepositoryTable
 
@@ -19,10 +18,10 @@ from pivori.settings.stack_file.tables import RepositoryTable
 def configured_repository(path: Path, environment: Environment) -> Configured:
     """The repository of a file and the place of its password, as far as it names them.
 
-    Raises ConfigurationUnreadable, and ConfigurationWrong for a file that is no TOML or wrong in this table.
+    Raises ConfigurationUnreadable, and ConfigurationWrong for a file that is no TOML or has a mistake in this table.
     """
     document = read_document(path)
-    table = _table(document)
+    table = _table(document, environment)
     building = Building(root_of(document, environment), environment)
     return Configured(
         path=document.path,
@@ -33,17 +32,17 @@ def configured_repository(path: Path, environment: Environment) -> Configured:
     )
 
 
-def _table(document: Document) -> RepositoryTable:
+def _table(document: Document, environment: Environment) -> RepositoryTable:
     data = document.data.get("repository", {})
-    whole = {"repository": data}
-    refuse(document, [Found(place, problem) for place, problem in secrets_in_clear(whole)])
     try:
-        return RepositoryTable.model_validate(data, by_alias=True, by_name=False)
-    except ValidationError as error:
-        from pivori.settings.stack_file.wording import understood  # it loads all kinds, to know what may be meant
+        if not any(secrets_in_clear({"repository": data})):
+            return RepositoryTable.model_validate(data, by_alias=True, by_name=False)
+    except ValidationError:
+        pass
+    # Where there is something to mend, all of it is told.
+    from pivori.settings.stack_file.loading import stack_file_in
 
-        refuse(document, understood(error.errors(include_url=False), whole, above=("repository",)))
-        raise
+    return stack_file_in(document, environment).repository
 
 
 def _location(location: str | None, building: Building) -> str | None:

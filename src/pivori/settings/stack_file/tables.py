@@ -42,7 +42,7 @@ class StackTable(OptionTable):
         default=[],
         description=N_(
             "The names of the components in the order of their recovery. Those that are not named follow: secrets, "
-            "databases, services, then git and files."
+            "databases, services, then git and files. What lies in a folder of another component follows that one."
         ),
     )
 

@@ -49,21 +49,18 @@ _PLACE_OF_KIND: Final = 2
 """Where pydantic names the kind of a component: ``components``, number, kind, key."""
 
 
-def understood(errors: Sequence[ErrorDetails], data: Mapping[str, Any], above: Path = ()) -> Sequence[Found]:
-    """The mistakes that pydantic found in what is at ``above`` in the file, whose whole content is ``data``.
-
-    Of several at one key, as a choice of types makes them, the first is told.
-    """
+def understood(errors: Sequence[ErrorDetails], data: Mapping[str, Any]) -> Sequence[Found]:
+    """The mistakes that pydantic found. Of several at one key, as a choice of types makes them, the first is told."""
     found: dict[Path, Found] = {}
     for error in errors:
-        mistake = _understood(error, (*above, *error["loc"]), data)
+        mistake = _understood(error, data)
         found.setdefault(mistake.path, mistake)
     return list(found.values())
 
 
-def _understood(error: ErrorDetails, location: Path, data: Mapping[str, Any]) -> Found:
+def _understood(error: ErrorDetails, data: Mapping[str, Any]) -> Found:
     kind, context = error["type"], dict(error.get("ctx", {}))
-    path = _path_in_file(location, data, is_missing=kind == "missing")
+    path = _path_in_file(error["loc"], data, is_missing=kind == "missing")
     if kind == "extra_forbidden":
         return Found(path, Phrase(_SENTENCES[kind]), nearest(str(path[-1]), keys_at(path[:-1], data)))
     if kind.startswith("union_tag"):
