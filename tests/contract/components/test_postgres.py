@@ -23,7 +23,11 @@ class PostgresSpecimen:
         self.server = server
         self.root = root
         self.component = PostgresComponent(
-            name="db", server=Server(url=server.url), programs=server.programs, server_programs=server.programs
+            name="db",
+            server=Server(url=server.url),
+            databases=["shop", ODD],
+            programs=server.programs,
+            server_programs=server.programs,
         )
         fill(server)
 

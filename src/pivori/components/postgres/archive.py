@@ -1,5 +1,6 @@
 """A dump in the custom format of ``pg_dump`` while it streams by: its list of contents first, then all of it."""
 
+import codecs
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,6 @@ _FIRST: Final = 4 << 20
 _NOBODY: Final = Access({}, ())
 _ENTRY: Final = re.compile(r"(?P<number>\d+); \d+ \d+ (?P<rest>.*)")
 _DEPENDS: Final = re.compile(r";\s+depends on:(?P<numbers>[ \d]+)")
-_ENCODING: Final = re.compile(rb"SET client_encoding = '(\w+)'")
 _OF_DATABASE: Final = re.compile(r"(DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) ")
 
 
@@ -48,9 +48,11 @@ class Archive:
     ``pieces`` is read once: by :meth:`feed`, or by :meth:`spool`. Raises DumpUnreadable, CommandNotStarted.
     """
 
-    def __init__(self, name: str, pieces: Iterator[bytes], folder: Path, programs: Programs) -> None:
+    def __init__(
+        self, name: str, pieces: Iterator[bytes], folder: Path, programs: Programs, encoding: str = "UTF8"
+    ) -> None:
         self.path = folder / "archive"
-        self._name = name
+        self._codec = codec_of(encoding)
         self._pieces = pieces
         self._programs = programs
         self.is_whole = False
@@ -86,7 +88,7 @@ class Archive:
     def write_list(self, entries: Iterable[Entry]) -> Path:
         """A file for ``--use-list`` beside the dump, with some entries in their order."""
         path = self.path.with_name("list")
-        path.write_text("".join(f"{entry.number}; 0 0 {entry.text}\n" for entry in entries))
+        path.write_text("".join(f"{entry.number};\n" for entry in entries))
         return path
 
     def database_script(self) -> str:
@@ -96,7 +98,11 @@ class Archive:
         status, output, said = run_client(self._programs, _NOBODY, "pg_restore", options)
         if status:
             raise failure_of("pg_restore", status, said)
-        return _decoded(output)
+        # Names and comments of databases belong to the whole server, and are mostly in UTF-8 whatever this one is in.
+        try:
+            return output.decode()
+        except UnicodeDecodeError:
+            return output.decode(self._codec, errors="replace")
 
     def _append(self, most: int | None) -> None:
         """Make the file as long as ``most``, or as the dump."""
@@ -118,7 +124,7 @@ class Archive:
             self._programs, _NOBODY, "pg_restore", ["--list", "--verbose", str(self.path)]
         )
         if not status:
-            self.entries = list(_entries(output.decode(errors="surrogateescape")))
+            self.entries = list(_entries(output.decode(self._codec, errors="surrogateescape")))
         return status, said
 
 
@@ -135,21 +141,19 @@ def run_client(programs: Programs, access: Access, program: str, options: Sequen
     return status, bytes(content), said
 
 
+def codec_of(encoding: str) -> str:
+    """Python's name for an encoding of PostgreSQL; UTF-8 for what it has none for."""
+    for name in (encoding, encoding.replace("WIN", "cp"), encoding.replace("KOI8", "KOI8-")):
+        with suppress(LookupError):
+            return codecs.lookup(name).name
+    return "utf-8"
+
+
 def write_all(descriptor: int, piece: bytes) -> None:
     """Write all of some bytes. Raises OSError."""
     view = memoryview(piece)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _decoded(script: bytes) -> str:
-    """A script as text. Names and comments of databases are shared by all of a server, in whatever encoding they were
-    written: most often in UTF-8, else in the encoding of the database."""
-    encoding = _ENCODING.search(script)
-    for codec in ("utf-8", encoding[1].decode().lower().replace("win", "cp") if encoding is not None else "latin-1"):
-        with suppress(UnicodeDecodeError, LookupError):
-            return script.decode(codec)
-    return script.decode(errors="replace")
 
 
 def _entries(listing: str) -> Iterator[Entry]:

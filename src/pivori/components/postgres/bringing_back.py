@@ -78,7 +78,13 @@ class Bringing:
         captured = captured_in(source.report)
         with closing(connect_anywhere(server)) as connection, refused(server):
             script = source.read(GLOBALS, most=256 << 20).decode()
-            made = restore_globals(connection, script, only_missing=not wish.everything, tablespaces=not own)
+            made = restore_globals(
+                connection,
+                script,
+                only_missing=not wish.everything,
+                tablespaces=not own,
+                passwords=bool(source.report.facts["globals"]["passwords"]),
+            )
             version = str(connection.info.server_version // 10000)
             tablespaces = not own and set(captured.tablespaces) <= set(tablespaces_of(connection))
         programs = self._programs(captured, version)

@@ -9,11 +9,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from pivori.components.base import Source
-from pivori.components.postgres.archive import Archive, Entry
+from pivori.components.postgres.archive import Entry
 from pivori.components.postgres.catalogue import Table
 from pivori.components.postgres.dumping import failure_of, start_client
 from pivori.components.postgres.facts import CapturedDatabase
-from pivori.components.postgres.filling import Filling, RowsDiffer, cut_name
+from pivori.components.postgres.filling import Filling, RowsDiffer, cut_name, open_archive
 from pivori.components.postgres.server import Server, refused
 from pivori.components.postgres.statements import quoted
 
@@ -80,7 +80,7 @@ def bring_table(
 
     Raises what :meth:`Filling.make` raises; then the table is as it was.
     """
-    archive = Archive(captured.file, source.pieces(captured.file), filling.folder, filling.programs)
+    archive = open_archive(source, captured, filling.folder, filling.programs)
     chosen = archive.write_list(entries_of(archive.entries, table))
     options = ["--exit-on-error", "--single-transaction", "--no-password", f"--use-list={chosen}"]
     options += [f"--dbname={filling.server.conninfo(database)}", *([] if filling.tablespaces else ["--no-tablespaces"])]

@@ -95,6 +95,7 @@ class Dumper:
             facts: dict[str, Json] = {
                 "name": name,
                 "file": file_of(name),
+                "encoding": _only(connection, "SELECT current_setting('server_encoding')"),
                 "lsn": lsn,
                 "timeline": timeline,
                 "transactions": transactions,

@@ -21,6 +21,7 @@ class CapturedDatabase:
     sha256: str
     tables: Sequence[tuple[Table, int | None]]
     bytes: int = 0
+    encoding: str = "UTF8"
 
     @property
     def rows(self) -> Mapping[tuple[str, str], int]:
@@ -62,6 +63,7 @@ def captured_in(report: Report) -> Captured:
                 size=item["size"],
                 sha256=item["sha256"],
                 bytes=item.get("bytes", 0),
+                encoding=item["encoding"],
                 tables=[
                     (Table(schema=schema, name=name, owner=owner), rows) for schema, name, owner, rows in item["tables"]
                 ],

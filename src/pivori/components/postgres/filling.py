@@ -56,7 +56,7 @@ class Filling:
 
         Raises RowsDiffer, ProgramFailed, DumpUnreadable, QueryFailed, ServerUnreachable, CommandNotStarted.
         """
-        archive = Archive(captured.file, source.pieces(captured.file), self.folder, self.programs)
+        archive = open_archive(source, captured, self.folder, self.programs)
         script = [line for line in statements(archive.database_script()) if not line.startswith(_ENCODING)]
         with closing(connect_anywhere(self.server, avoid=name)) as connection, refused(self.server):
             connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)".encode())
@@ -101,6 +101,11 @@ class Filling:
         with closing(self.server.connect(name)) as connection, refused(self.server):
             connection.execute("SET statement_timeout = 0")
             connection.execute("ANALYZE")
+
+
+def open_archive(source: Source, captured: CapturedDatabase, folder: Path, programs: Programs) -> Archive:
+    """The dump of a database. Raises DumpUnreadable, NotCaptured, CommandNotStarted."""
+    return Archive(captured.file, source.pieces(captured.file), folder, programs, captured.encoding)
 
 
 def needs_file(jobs: int) -> bool:

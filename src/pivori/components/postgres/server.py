@@ -96,7 +96,7 @@ class Server:
         """
         import psycopg
 
-        words: dict[str, Any] = {"connect_timeout": timeout, "application_name": "pivori"}
+        words: dict[str, Any] = {"connect_timeout": timeout, "application_name": "pivori", "client_encoding": "UTF8"}
         words |= self.words() | ({"dbname": database} if database is not None else {}) | more
         words.setdefault("dbname", "postgres")
         if self.password is not None:

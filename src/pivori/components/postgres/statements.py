@@ -63,15 +63,17 @@ def created_role(statement: str) -> str | None:
     return unquoted(found["name"]) if found is not None and found["verb"] == "CREATE" else None
 
 
-def alters_attributes_of(statement: str, role: str) -> bool:
-    """Whether a statement sets a role's rights and password, which nobody should change for oneself."""
+def altered_role(statement: str) -> str | None:
+    """The name of the role whose rights and password a statement sets; None for any other statement."""
     found = _ROLE.match(statement)
-    return (
-        found is not None
-        and found["verb"] == "ALTER"
-        and unquoted(found["name"]) == role
-        and found["rest"].lstrip().startswith("WITH ")
-    )
+    if found is None or found["verb"] != "ALTER" or not found["rest"].lstrip().startswith("WITH "):
+        return None
+    return unquoted(found["name"])
+
+
+def without_texts(statement: str) -> str:
+    """A statement without what stands in quotes."""
+    return re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", "", statement)
 
 
 def for_database(statement: str, name: str, *, tablespaces: bool) -> str:

@@ -88,7 +88,7 @@ def _look_at_dump(
     stream = pieces()
     if programs is not None:
         try:
-            archive = Archive(database.file, stream, folder, programs)
+            archive = Archive(database.file, stream, folder, programs, database.encoding)
         except PivoriError as error:
             yield failure(error)
         else:
