@@ -19,13 +19,16 @@ from pivori.translation import Phrase, _
 
 
 class Hooks:
-    """The hooks of one run. ``has_failed`` when something was not undone."""
+    """The hooks of one run.
+
+    ``has_failed`` when something was not undone, ``has_left`` when something is left to a run that cannot be seen.
+    """
 
     def __init__(self, session: Session, in_force: StackInForce) -> None:
         self._output = session.output
         self._stack = in_force.stack
         self._journal = UndoJournal(in_force.state.journal)
-        self.has_failed = False
+        self.has_failed = self.has_left = False
 
     def around(self, hooks: Sequence[Hook], component: str) -> AbstractContextManager[None]:
         """What runs hooks around something. Raises HookFailed when entered."""
@@ -35,19 +38,21 @@ class Hooks:
     def hear(self, event: Event) -> None:
         """Tell what became of a hook."""
         self.has_failed = self.has_failed or isinstance(event, UndoFailed)
+        self.has_left = self.has_left or isinstance(event, LeftToOthers)
         tell_hook(event, self._output)
 
 
 class Undone(NamedTuple):
-    """How many things were undone, and whether nothing is left."""
+    """How many things were undone; whether some could not be, and whether some are left to runs that are not seen."""
 
-    count: int
-    is_whole: bool
+    things: int
+    has_failed: bool
+    has_left: bool
 
 
 def undo_what_is_left(session: Session, in_force: StackInForce) -> bool:
-    """Undo what runs that were killed have left, and say so; whether all of it is undone."""
-    return undo_stack(session, in_force).is_whole
+    """Undo what runs that were killed have left, and say so; whether none of it could not be undone."""
+    return not undo_stack(session, in_force).has_failed
 
 
 def undo_stack(session: Session, in_force: StackInForce, *, force: bool = False) -> Undone:
@@ -56,33 +61,26 @@ def undo_stack(session: Session, in_force: StackInForce, *, force: bool = False)
     done: list[tuple[str, Phrase]] = []
     journal = UndoJournal(in_force.state.journal)
     done += [("", sentence) for sentence in resume_left(journal, hooks.hear, force=force)]
-    is_undone = not hooks.has_failed
+    has_failed = hooks.has_failed
     for member in in_force.stack.members:
         surroundings = in_force.surroundings(session.clock, member.name)
         try:
             done += [(member.name, sentence) for sentence in member.component.resume(surroundings)]
         except PivoriError as error:
-            is_undone = False
+            has_failed = True
             message, hint = wording(error)
             session.output.warn(f"{member.name}: {message} {hint}".rstrip(), name=error.code, component=member.name)
     for component, sentence in done:
         _tell_undone(component, sentence, session.output)
-    return Undone(len(done), is_undone)
+    return Undone(len(done), has_failed, hooks.has_left)
 
 
-def undo_hooks_of(session: Session, state: StackState, *, force: bool = False) -> Undone:
+def undo_hooks_of(session: Session, state: StackState, *, force: bool = False) -> None:
     """Undo what killed runs have left of the hooks of a stack whose configuration is not at hand, and say so."""
-    is_whole = True
-
-    def hear(event: Event) -> None:
-        nonlocal is_whole
-        is_whole = is_whole and not isinstance(event, UndoFailed | LeftToOthers)
-        tell_hook(event, session.output)
-
-    done = resume_left(UndoJournal(state.journal), hear, force=force)
-    for sentence in done:
+    for sentence in resume_left(
+        UndoJournal(state.journal), lambda event: tell_hook(event, session.output), force=force
+    ):
         _tell_undone("", sentence, session.output)
-    return Undone(len(done), is_whole)
 
 
 def tell_hook(event: Event, output: Output) -> None:

@@ -22,6 +22,12 @@ class StackState:
         """The folder of the stack of that name, below the user's state directory."""
         return cls(state_directory / _STACKS / stack)
 
+    @classmethod
+    def every(cls, state_directory: Path) -> "list[StackState]":
+        """The folders of all stacks there are. Raises OSError."""
+        folder = state_directory / _STACKS
+        return [cls(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+
     @property
     def base(self) -> Path:
         """The folder of the stack; perhaps it is not there yet."""
