@@ -79,15 +79,14 @@ def recovery_order(stack: Stack) -> list[Member]:
     return ordered
 
 
-def places_within(members: Sequence[Member], outer: Member) -> list[Path]:
-    """The places of other members that lie within those of ``outer``."""
-    return [
-        place
-        for member in members
-        if member is not outer
-        for place in member.component.places()
-        if any(_is_below(place, above) for above in outer.component.places())
-    ]
+def shares_place(member: Member, others: Sequence[Member]) -> bool:
+    """Whether any of the others has a place that is one of the member's, or lies within one."""
+    return any(
+        place.is_relative_to(above)
+        for other in others
+        for place in other.component.places()
+        for above in member.component.places()
+    )
 
 
 def _contains(outer: Member, inner: Member) -> bool:

@@ -25,6 +25,7 @@ from pivori.engine.recovery_point import ComponentReader
 from pivori.errors import PivoriError
 from pivori.events import Event
 from pivori.host.durable import write_durably
+from pivori.host.merging import move_missing
 from pivori.host.space import room_at
 from pivori.repository import LoadedSnapshot, Repository, format_time
 from pivori.stack.choosing import (
@@ -32,8 +33,8 @@ from pivori.stack.choosing import (
     NeverCaptured,
     NothingToRecover,
     choose_capture,
-    places_within,
     recovery_order,
+    shares_place,
     spread_seconds,
 )
 from pivori.stack.model import Member, Stack
@@ -261,7 +262,9 @@ class Recovery:
         settings = {**choice.settings, **request.settings.get(member.name, {})}
         to = request.to / member.name if request.to is not None else None
         root = request.to if request.to is not None else request.stack.root
-        return RestoreRequest(to=to, root=root, aside=lambda path: self._move_aside(path, log), settings=settings)
+        return RestoreRequest(
+            to=to, root=root, aside=lambda path: self._move_aside(path, member.name, log), settings=settings
+        )
 
     def _key(self, choices: Mapping[str, Choice]) -> str:
         request = self._request
@@ -344,28 +347,41 @@ class Recovery:
         self._emit(StepDone(component=step.name, restored=restored, seconds=seconds))
         return restored
 
-    def _move_aside(self, path: Path, log: RecoveryLog) -> Path:
-        """Move something out of the way, beside where it was. Raises OSError."""
+    def _move_aside(self, path: Path, component: str, log: RecoveryLog) -> Path:
+        """Move something out of the way, beside where it was. Raises OSError.
+
+        What an earlier step of this recovery brought is not in the way: what it replaced has been moved already.
+        """
+        for move in log.moves:
+            if move.component != component and Path(move.path) == path:
+                return Path(move.aside)
         stamp = f"{self._clock.now():%Y%m%d-%H%M%S}"
         number = 1
         while os.path.lexists(
             aside := path.with_name(f"{path.name}.aside-{stamp}{f'-{number}' if number > 1 else ''}")
         ):
             number += 1
-        log.note_move(path, aside)
+        log.note_move(path, aside, component)
         path.rename(aside)
         return aside
 
     def _carry_over(self, member: Member, plan: RecoveryPlan, log: RecoveryLog) -> None:
-        """What of other components lay in a folder that was replaced, and is not brought back, goes back into it."""
-        members = self._request.stack.members
-        others = [other for other in members if other.name not in {step.name for step in plan.steps}]
-        for place in places_within([*others, member], member):
-            for move in log.moves:
-                was = Path(move.aside) / place.relative_to(move.path) if place.is_relative_to(move.path) else None
-                if was is not None and os.path.lexists(was) and not os.path.lexists(place):
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    was.rename(place)
+        """Put back what a capture does not have, where a folder was replaced in which others have something too.
+
+        What is theirs stays in use so, unless this recovery brings them back as well.
+        """
+        recovered = {step.name for step in plan.steps}
+        others = [other for other in self._request.stack.members if other.name not in recovered]
+        if not shares_place(member, others):
+            return
+        for move in log.moves:
+            old, new = Path(move.aside), Path(move.path)
+            if move.component == member.name and _is_folder(old) and _is_folder(new):
+                move_missing(old, new)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _shortages(plans: Sequence[RestorePlan]) -> list[Finding]:

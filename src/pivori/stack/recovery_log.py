@@ -16,10 +16,11 @@ _MOST_REMEMBERED: Final = 200
 
 
 class Move(msgspec.Struct, frozen=True):
-    """Something that was moved out of the way, from where to where."""
+    """Something that was moved out of the way, from where to where, by which component."""
 
     path: str
     aside: str
+    component: str
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +60,9 @@ class RecoveryLog:
         """Note that the recovery has begun. Raises OSError."""
         self._write()
 
-    def note_move(self, path: Path, aside: Path) -> None:
+    def note_move(self, path: Path, aside: Path, component: str) -> None:
         """Note a move that is about to be made. Raises OSError."""
-        self._progress.moves.append(Move(str(path), str(aside)))
+        self._progress.moves.append(Move(str(path), str(aside), component))
         self._write()
 
     def note_done(self, component: str) -> None:

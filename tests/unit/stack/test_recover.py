@@ -181,6 +181,40 @@ def test_what_of_others_lies_within_stays_in_use(workshop: Workshop) -> None:
     assert names_in(workshop.boxes["two"].folder) == ["f", "inside"]
 
 
+def test_two_components_of_one_folder_come_back_together(workshop: Workshop) -> None:
+    workshop.boxes["other"] = other = Box("other", workshop.boxes["two"].folder)
+    workshop.protect()
+    workshop.fill(two="changed")
+    recovery = workshop.recovery("two", "other")
+    done = recovery.apply(recovery.plan())
+    assert len(done.moves) == 1
+    assert len(other.asked) == 1
+    assert workshop.content("two") == {"f": b"second"}
+
+
+def test_what_a_capture_lacks_stays_in_use_where_others_have_something_too(workshop: Workshop) -> None:
+    folder = workshop.boxes["two"].folder
+    workshop.boxes["other"] = Box("other", folder / "sub" / "deep")
+    (folder / "sub" / "deep" / "f").write_text("of another")
+    workshop.protect()
+    workshop.fill(two="changed")
+    (folder / "log").write_text("of nobody")
+    recovery = workshop.recovery("two")
+    [move] = recovery.apply(recovery.plan()).moves
+    assert workshop.content("two") == {"f": b"second", "log": b"of nobody"}
+    assert workshop.content("other") == {"f": b"of another"}
+    assert names_in(Path(move.aside)) == ["f"]
+
+
+def test_a_folder_that_nobody_shares_is_as_it_was(workshop: Workshop) -> None:
+    workshop.protect()
+    (workshop.boxes["two"].folder / "log").write_text("of nobody")
+    recovery = workshop.recovery("two")
+    [move] = recovery.apply(recovery.plan()).moves
+    assert workshop.content("two") == {"f": b"second"}
+    assert names_in(Path(move.aside)) == ["f", "log"]
+
+
 def test_it_is_known_how_long_it_takes_once_it_was_done(workshop: Workshop, tmp_path: Path) -> None:
     workshop.protect()
     recovery = workshop.recovery(to=tmp_path / "new")
