@@ -1,6 +1,7 @@
 """Planted secrets are nowhere but in their places: whatever is done, and wherever it ends."""
 
 import base64
+import hashlib
 import itertools
 import json
 import os
@@ -47,7 +48,13 @@ SPELLINGS = {
     for canary in CANARIES.values()
     for plain in (canary.encode(), canary.encode()[2:-2])
     for spelling in (plain, plain.hex().encode(), base64.b64encode(plain).rstrip(b"="), plain[::-1])
+} | {
+    hashlib.new(name, content).hexdigest().encode()
+    for canary in CANARIES.values()
+    for content in (canary.encode(), f"PASSWORD={canary}\n".encode())
+    for name in ("md5", "sha1", "sha256", "blake2b")
 }
+"""Also digests without a key: who has one can try passwords."""
 
 
 @pytest.fixture
