@@ -33,6 +33,11 @@ class Lines:
     def __init__(self, lines: Mapping[Path, int]) -> None:
         self._lines = lines
 
+    @property
+    def known(self) -> Mapping[Path, int]:
+        """Those of all keys, tables and items that were found."""
+        return self._lines
+
     def of(self, path: Path) -> int | None:
         """The line of a key; of the nearest table around it when the key is not there. None when that is the file."""
         while path:
