@@ -24,7 +24,7 @@ VERSIONS = (15, 18)
 SUPERUSER = "postgres"
 PLACE = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"
 """Where the servers live: in memory, which makes their thousands of small files many times faster."""
-PASSWORD = "only: for\\tests"
+PASSWORD = "canary7391: for\\tests"
 """What a password file has to quote is in it."""
 
 
