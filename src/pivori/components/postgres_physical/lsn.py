@@ -4,6 +4,7 @@ A position (LSN) is a number of bytes since the cluster was made, written ``16/B
 timeline and its number, as in the server's ``pg_wal``.
 """
 
+import re
 from typing import Final
 
 PAGE_SIZE: Final = 8192
@@ -12,10 +13,10 @@ PAGE_SIZE: Final = 8192
 
 def parse_lsn(text: str) -> int:
     """The number that ``16/B374D848`` stands for. Raises ValueError."""
-    high, separator, low = text.strip().partition("/")
-    if not separator or len(high) > 8 or len(low) > 8:
+    found = re.fullmatch(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", text.strip())
+    if found is None:
         raise ValueError(text)
-    return int(high, 16) << 32 | int(low, 16)
+    return int(found[1], 16) << 32 | int(found[2], 16)
 
 
 def format_lsn(lsn: int) -> str:
