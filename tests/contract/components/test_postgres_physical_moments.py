@@ -267,9 +267,11 @@ from pivori.testing.component_contract import surroundings_in
 class Dying(FolderSink):
     def stream(self, path, read):
         def until(buffer):
-            if path.startswith("wal/"):
+            count = read(buffer)
+            if path.startswith("wal/") and not count:
+                # All of the log was received, and the server knows that.
                 os.kill(os.getpid(), signal.SIGKILL)
-            return read(buffer)
+            return count
         return super().stream(path, until)
 
 url, top = sys.argv[1], Path(sys.argv[2])
@@ -282,6 +284,8 @@ def test_a_capture_that_is_killed_confirms_nothing(bank: Bank) -> None:
     command = [sys.executable, "-c", KILLED, bank.server.url, str(bank.top)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     held = bank.confirmed()
+    base = next((bank.top / "killed" / "base").iterdir()).name
+    assert held < int(base.rpartition("-")[2], 16)
     bank.server.run("insert into accounts values (1001, 1)", "select pg_switch_wal()", "checkpoint")
     assert bank.confirmed() == held
     captured = bank.capture()
