@@ -93,6 +93,10 @@ class RecoveryHistory:
                     return measured.seconds * max(size, 1) / max(measured.bytes, 1)
         return None
 
+    def last_seconds(self, component: str) -> float | None:
+        """How long it took the last time, whatever its size was; None when that was never measured."""
+        return next((each.seconds for each in reversed(self._measured) if each.component == component), None)
+
     def add(self, measured: Measured) -> None:
         """Keep a measurement. That it cannot be written costs an estimate, no more."""
         self._measured = [*self._measured, measured][-_MOST_REMEMBERED:]

@@ -17,13 +17,14 @@ from pivori.cli.failures import INCOMPLETE
 from pivori.cli.notices import tell_damage, tell_of_restoring
 from pivori.cli.options import repository_command
 from pivori.cli.recovery_display import show_plan, tell_recovered, tell_step
+from pivori.cli.recovery_moment import recovery_moment
 from pivori.cli.session import Session
 from pivori.cli.snapshot_options import warn_of_damage
 from pivori.cli.stack_in_force import StackInForce, component_names, stack_to_recover
 from pivori.engine.naming import named_snapshot
 from pivori.errors import PivoriError
 from pivori.events import Event, FileNotRestored, MetadataNotRestored, Progress
-from pivori.repository import LoadedSnapshot, newest_first, parse_moment
+from pivori.repository import LoadedSnapshot, newest_first
 from pivori.stack.model import Stack
 from pivori.stack.points import STACK_TAG, RecoveryPoints
 from pivori.stack.recover import Recovery, RecoveryRequest, StepBegan, StepDone
@@ -36,15 +37,6 @@ class BadSetting(PivoriError):
     code = "bad-setting"
     message = N_("{text} is no setting of a component.")
     hint = N_("Write COMPONENT.KEY=VALUE, as in database.target-lsn=0/3000060.")
-    exit_status = 2
-
-
-class NotAMoment(PivoriError):
-    """What ought to be a moment is none."""
-
-    code = "not-a-moment"
-    message = N_("{text} is no moment.")
-    hint = N_("Write a date, or date and time, such as 2025-11-08T12:00; with an offset it is of that zone.")
     exit_status = 2
 
 
@@ -108,7 +100,7 @@ def command(session: Session, /, **parameters: object) -> int:
         raise click.UsageError(_("Say where to recover: --to FOLDER, or --in-place."))
     if options.at is not None and options.point is not None:
         raise click.UsageError(_("--at and --point exclude each other."))
-    at_ns = _moment(options.at)
+    at_ns = recovery_moment(options.at)
     settings = _settings(options.settings)
     output = session.output
     with session.app.open_repository(Access.READ) as opened:
@@ -172,15 +164,6 @@ def _recover(
         recovered = recovery.apply(plan)
     tell_recovered(recovered, plan, output)
     return INCOMPLETE if plan.lacking or has_problems else 0
-
-
-def _moment(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return parse_moment(text.removeprefix("@"), start=False)
-    except PivoriError:
-        raise NotAMoment(text=text) from None
 
 
 def _settings(texts: tuple[str, ...]) -> dict[str, dict[str, str]]:
