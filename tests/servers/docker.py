@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import socketserver
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -63,7 +64,10 @@ class Docker:
         self.volumes: dict[str, dict[str, Any]] = {}
         self.faults: list[Fault] = []
         self.journal: list[str] = []
+        self.paths: list[str] = []
+        self.about: dict[str, Any] = {"ApiVersion": "1.48", "MinAPIVersion": "1.24"}
         self.on_change: Any = None
+        self.on_look: Any = None
         self.lock = threading.RLock()
         self.released = threading.Event()
 
@@ -145,11 +149,14 @@ class Handler(BaseHTTPRequestHandler):
         path = re.sub(r"^/v[0-9.]+", "", parts.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         with self.docker.lock:
+            self.docker.paths.append(self.path)
             self.docker.journal.append(f"{self.command} {unquote(path)}")
             fault = self._fault(path)
         if fault is not None and not fault.after:
             self._fail(fault)
             return
+        if self.docker.on_look is not None:
+            self.docker.on_look(unquote(path))
         with self.docker.lock:
             status, said = self._answer(path, query, body)
         if self.docker.on_change is not None and self.command == "POST":
@@ -207,13 +214,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         if path == "/version":
-            return 200, {"Version": "99.0-standin", "ApiVersion": "1.48", "MinAPIVersion": "1.24"}
-        steps = path.strip("/").split("/")
+            return 200, {"Version": "99.0-standin", **self.docker.about}
+        steps = [unquote(step) for step in path.strip("/").split("/")]
         kind = steps[0]
         if kind == "containers" and steps[1:] == ["json"]:
             return 200, [self._listed(box) for box in self.docker.containers.values() if query.get("all")]
         if kind == "containers":
-            return self._container(unquote(steps[1]), steps[2])
+            return self._container(steps[1], steps[2])
         if kind == "images":
             return self._image(path, query)
         return self._volume(steps, body)
@@ -293,13 +300,18 @@ class Handler(BaseHTTPRequestHandler):
             if body["Name"] not in self.docker.volumes:
                 self.docker.add_volume(body["Name"], Options=body["DriverOpts"] or None, Labels=body["Labels"])
             return 201, self.docker.volumes[body["Name"]]
-        volume = self.docker.volumes.get(unquote(steps[1]))
+        volume = self.docker.volumes.get(steps[1])
         return (200, volume) if volume else (404, {"message": f"get {steps[1]}: no such volume"})
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was interrupted has gone: nothing to tell. Anything else is a fault of the stand-in."""
+        if not isinstance(sys.exception(), (BrokenPipeError, ConnectionResetError)):
+            super().handle_error(request, client_address)
 
 
 @contextmanager

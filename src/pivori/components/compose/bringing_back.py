@@ -13,10 +13,10 @@ from typing import Any, Final
 from pivori.components.base import Finding, Gravity, Restored, RestorePlan, RestoreRequest, Source, Surroundings
 from pivori.components.compose.compose_files import parse_compose_file
 from pivori.components.compose.engine_api import Engine
-from pivori.components.compose.placing import Root, discard, swap, write_beside
+from pivori.components.compose.placing import Root, discard, partial_of, swap, write_beside
 from pivori.components.compose.project import Project, read_project
-from pivori.components.compose.running import containers_of, create_volume, find_volume, image_facts
-from pivori.components.compose.starting import start_in_order, stop_in_order
+from pivori.components.compose.running import Container, containers_of, create_volume, find_volume, image_facts
+from pivori.components.compose.starting import start_again, start_in_order, stop_in_order
 from pivori.errors import PivoriError
 from pivori.host import CommandNotStarted, run_to_end
 from pivori.translation import N_, Phrase
@@ -137,10 +137,13 @@ class BringingBack:
         place.parent.mkdir(parents=True, exist_ok=True)
         partial = place.with_name(f".pivori-partial-{place.name}")
         discard(partial)
-        partial.write_bytes(content)
-        if os.path.lexists(place):
-            self._request.aside(place)
-        partial.rename(place)
+        try:
+            partial.write_bytes(content)
+            if os.path.lexists(place):
+                self._request.aside(place)
+            partial.rename(place)
+        finally:
+            discard(partial)
         self._bytes += len(content)
 
     # ------------------------------------------------------------------ beside
@@ -154,9 +157,8 @@ class BringingBack:
     def _write_beside(self) -> None:
         for root in self._roots:
             target = self._beside(root)
-            partial, size = write_beside(self._source, _TREE, root, target)
-            swap(partial, target, root, self._request.aside)
-            self._bytes += size
+            self._bytes += write_beside(self._source, _TREE, root, target)
+            swap(target, root, self._request.aside)
         self._checked.append(
             Phrase(N_("The compose files can be read, and {count} folders were written."), count=len(self._roots))
         )
@@ -172,27 +174,31 @@ class BringingBack:
         self._fetch_images()
         places = [(root, self._place(root)) for root in self._roots]
         self._make_containers(project)
-        written: list[tuple[Path, Path, Root]] = []
+        own, _others = containers_of(self._engine, project.name)
         try:
             for root, place in places:
-                partial, size = write_beside(self._source, _TREE, root, place)
-                written.append((partial, place, root))
-                self._bytes += size
-            own, _others = containers_of(self._engine, project.name)
-            order = project.starting_order(project.services)
-            stop_in_order(self._engine, own, order, self._stop_timeout)
-            for partial, place, root in written:
-                swap(partial, place, root, self._request.aside)
-        except BaseException:
-            for partial, _place, _root in written:
-                discard(partial)
-            raise
+                self._bytes += write_beside(self._source, _TREE, root, place)
+            self._stop(own, project)
+            for root, place in places:
+                swap(place, root, self._request.aside)
+        finally:
+            for _root, place in places:
+                discard(partial_of(place))
         self._checked.append(
             Phrase(
                 N_("The engine {version} has the project's {count} folders again."), version=version, count=len(places)
             )
         )
         self._start(project, {container.id for container in own if container.is_running})
+
+    def _stop(self, own: Sequence[Container], project: Project) -> None:
+        """Stop the project; when that fails, what ran runs again: nothing has been replaced yet."""
+        order = project.starting_order(project.services)
+        try:
+            stop_in_order(self._engine, own, order, self._stop_timeout)
+        except BaseException:
+            start_again(self._engine, [item for item in own if item.is_running], order)
+            raise
 
     def _project(self) -> Project:
         return read_project(self._request.root, self._file_places(), self._facts["project"], self._program)
@@ -261,7 +267,7 @@ class BringingBack:
             )
             self._remaining.append(phrase)
 
-    def _missing_services(self, own: Sequence[Any]) -> list[str]:
+    def _missing_services(self, own: Sequence[Container]) -> list[str]:
         there = {container.service for container in own}
         return [name for name, said in self._facts["services"].items() if said["containers"] and name not in there]
 

@@ -22,7 +22,9 @@ class PlaceRefused(ComponentFailed):
 
     code = "place-refused"
     message = N_("{path} could not be replaced: {reason}.")
-    hint = N_("What was restored stays beside it as {partial}; free the place and run the command again.")
+    hint = N_(
+        "The services stay stopped, as their files may be half old and half new: free the place and run it again."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,23 +50,31 @@ def describe_root(path: Path) -> Root:
     )
 
 
-def write_beside(source: Source, folder: str, root: Root, target: Path) -> tuple[Path, int]:
-    """Write what was captured of a root beside ``target``: where, and how many bytes. Left-overs of a run go first."""
+def write_beside(source: Source, folder: str, root: Root, target: Path) -> int:
+    """Write what was captured of a root beside ``target``: the bytes written. Left-overs of an earlier run go first.
+
+    What fails half-way leaves nothing there.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial(target)
+    partial = partial_of(target)
     discard(partial)
     captured = f"{folder}{root.path.lstrip('/')}"
-    partial.mkdir(mode=0o700)
-    if root.is_folder:
+    try:
+        partial.mkdir(mode=0o700)
+        if not root.is_folder:
+            parent, _, name = captured.rpartition("/")
+            return source.write_tree(parent, partial, only=[name])
         size = source.write_tree(captured, partial)
         _protect(partial, root)
-        return partial, size
-    parent, _, name = captured.rpartition("/")
-    return partial, source.write_tree(parent, partial, only=[name])
+    except BaseException:
+        discard(partial)
+        raise
+    return size
 
 
-def swap(partial: Path, target: Path, root: Root, aside: Callable[[Path], Path]) -> None:
+def swap(target: Path, root: Root, aside: Callable[[Path], Path]) -> None:
     """Let what was written beside take the place. Raises PlaceRefused."""
+    partial = partial_of(target)
     try:
         if root.is_folder and os.path.ismount(target):
             _swap_content(partial, target, aside)
@@ -76,7 +86,7 @@ def swap(partial: Path, target: Path, root: Root, aside: Callable[[Path], Path])
         if not root.is_folder:
             partial.rmdir()
     except OSError as error:
-        raise PlaceRefused(path=target, reason=error.strerror or str(error), partial=partial) from None
+        raise PlaceRefused(path=target, reason=error.strerror or str(error)) from None
 
 
 def discard(partial: Path) -> None:
@@ -100,7 +110,7 @@ def _swap_content(partial: Path, target: Path, aside: Callable[[Path], Path]) ->
     partial.rmdir()
 
 
-def _partial(target: Path) -> Path:
+def partial_of(target: Path) -> Path:
     """Where the new one is written: on the same file system as the place."""
     if target.is_dir() and os.path.ismount(target):
         return target / f"{_PARTIAL}content"

@@ -45,11 +45,11 @@ class ServicesStandStill(ComponentFailed):
     hint = N_("Run `pivori resume`, or `docker compose unpause` and `docker compose start`, at once.")
 
 
-class NoteNotWritten(ComponentFailed):
-    """What is about to stand still could not be written down, so nothing was touched."""
+class NoteUnusable(ComponentFailed):
+    """What is about to stand still could not be written down or looked up, so nothing was touched."""
 
-    code = "quiesce-note-not-written"
-    message = N_("The note {path} about services to pause could not be written: {reason}.")
+    code = "quiesce-note-unusable"
+    message = N_("The note {path} about services that stand still cannot be used: {reason}.")
     hint = N_("Check the permissions and the free space of the folder, then run the command again.")
 
 
@@ -152,18 +152,20 @@ def _let_go_on(engine: Engine, how: Quiesce, still: Still, clock: Clock) -> bool
 
 
 def _write_note(note: Path, how: Quiesce, standing: Sequence[Still]) -> None:
-    """Make it durable before anything is touched. Raises NoteNotWritten."""
+    """Make it durable before anything is touched. Raises NoteUnusable."""
     content = {"how": how.value, "containers": [vars(still) for still in standing]}
     try:
         write_durably(note, json.dumps(content).encode())
     except OSError as error:
-        raise NoteNotWritten(path=note, reason=error.strerror or str(error)) from None
+        raise NoteUnusable(path=note, reason=error.strerror or str(error)) from None
 
 
 def _read_note(note: Path) -> tuple[Quiesce, list[Still]] | None:
-    """What a note says; None when there is none. One that says nothing readable is as none: it was never whole."""
+    """What a note says; None when there is none, or nothing of ours in it. Raises NoteUnusable."""
     try:
         said = json.loads(note.read_bytes())
         return Quiesce(said["how"]), [Still(**facts) for facts in said["containers"]]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+    except OSError as error:
+        raise NoteUnusable(path=note, reason=error.strerror or str(error)) from None

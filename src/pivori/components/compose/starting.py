@@ -1,12 +1,14 @@
 """Stopping and starting a project's containers in the order of their dependencies, and waiting for their health."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from pivori.clock import Clock
 from pivori.components.base import ComponentFailed
 from pivori.components.compose.engine_api import Engine
 from pivori.components.compose.running import Container, state_of
+from pivori.errors import PivoriError
 from pivori.translation import N_
 
 _BREATH: Final = 0.5
@@ -49,6 +51,13 @@ def start_in_order(
             clock.sleep(_BREATH)
         started.append(container.service or container.name)
     return started
+
+
+def start_again(engine: Engine, containers: Sequence[Container], order: Sequence[str]) -> None:
+    """Start what was stopped in vain, as far as the engine does it."""
+    for container in sorted(containers, key=lambda item: _rank(item, order)):
+        with suppress(PivoriError):
+            engine.post("containers", container.id, "start", patience=_START_SECONDS)
 
 
 def _ill(engine: Engine, container: Container) -> str | None:
