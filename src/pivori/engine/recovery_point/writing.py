@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pivori.clock import Clock
-from pivori.engine.backup.content import StoredContent, store_content
+from pivori.engine.backup.content import DigestedContent, store_content, store_digested
 from pivori.engine.backup.made_nodes import FILE_MODE, FOLDER_MODE, made_node
 from pivori.engine.backup.signatures import Signatures
 from pivori.engine.backup.tree_capture import Base, Tally, TreeCapture, TreeRequest
@@ -194,14 +194,14 @@ class ComponentWriter:
         self.size = 0
         self.files = 0
 
-    def add_stream(self, path: bytes, read: Callable[[memoryview], int]) -> StoredContent:
+    def add_stream(self, path: bytes, read: Callable[[memoryview], int]) -> DigestedContent:
         """Store a file, with the content that ``read`` gives. Raises PathTaken, and what ``read`` raises."""
         point, before = self._point, self.size
 
         def progress(size: int) -> None:
             self._emit(Progress(bytes_done=before + size, unit=Unit.NOTHING, current=path))
 
-        stored = store_content(point.intake, read, progress=progress, with_digest=True)
+        stored = store_digested(point.intake, read, progress=progress)
         request, name = point.request, path.rpartition(b"/")[2]
         node = made_node(request.identity, request.time_ns, name, FILE_MODE, content=stored.blobs, size=stored.size)
         self._place(path, node)
