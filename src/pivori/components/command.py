@@ -37,7 +37,7 @@ A_DAY: Final = 86400.0
 class CommandSilent(ComponentFailed):
     """The user's program ended well, but its output was empty."""
 
-    code = "command-silent"
+    code = "user-command-silent"
     message = N_("{program} of the component {component} ended well, but printed nothing.")
     hint = N_("It has to write the backup to its standard output: run it by hand.")
 
@@ -45,7 +45,7 @@ class CommandSilent(ComponentFailed):
 class CommandUnfinished(ComponentFailed):
     """The user's program ended well before it had read all of the content."""
 
-    code = "command-unfinished"
+    code = "user-command-unfinished"
     message = N_("{program} of the component {component} ended before it had read all of the backup.")
     hint = N_("It has to read its standard input to the end: run it by hand.")
 

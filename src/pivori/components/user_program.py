@@ -24,7 +24,7 @@ _TELLING: Final = 4
 class CommandFailed(ComponentFailed):
     """The user's program ended with a failure."""
 
-    code = "command-failed"
+    code = "user-command-failed"
     message = N_('{program} of the component {component} ended with status {status}, saying "{stderr}".')
     hint = N_("Run it by hand to see what is wrong.")
 
@@ -38,7 +38,7 @@ class CommandFailedMutely(CommandFailed):
 class CommandSlow(ComponentFailed):
     """The user's program did not end in time."""
 
-    code = "command-slow"
+    code = "user-command-slow"
     message = N_("{program} of the component {component} did not end within {timeout} seconds and was stopped.")
     hint = N_("See what it waits for, or give it more time with the option `timeout`.")
 

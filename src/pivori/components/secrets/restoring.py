@@ -83,8 +83,7 @@ class Restoring:
         for name in self._unwanted():
             message = Phrase(_NOT_ASKED, name=name)
             findings.append(Finding(gravity=Gravity.WARNING, message=message, hint=Phrase(_HOW_TO_ASK)))
-        folder = self._request.root if self._request.to is None else self._request.to
-        return RestorePlan(steps=steps, replaces=replaces, space={folder: space}, findings=findings)
+        return RestorePlan(steps=steps, replaces=replaces, space={self._request.root: space}, findings=findings)
 
     def apply(self) -> Restored:
         """Write what is missing or differs.
@@ -112,14 +111,12 @@ class Restoring:
         """The secrets that are wanted, and where they go."""
         request = self._request
         for secret in self._facts.secrets:
-            if request.to is not None:
-                yield secret, request.to / secret.folder / secret.path
-            elif secret.folder == FILES:
+            if secret.folder == FILES:
                 yield secret, request.root / secret.path
             elif secret.folder == ELSEWHERE:
-                # The stack becomes another one beside it: what it shares with the machine stays untouched.
-                is_beside = request.root != self._surroundings.root
-                yield secret, (request.root / ELSEWHERE if is_beside else Path("/")) / secret.path
+                yield secret, (Path("/") if request.to is None else request.to) / secret.path
+            elif request.to is not None:
+                yield secret, request.to / COMMANDS / secret.path
             elif self._commands_to is not None:
                 yield secret, request.root / self._commands_to / secret.path
 
@@ -150,8 +147,6 @@ class Restoring:
             raise SecretNotWritten(
                 component=self._opener.component, path=str(place), reason=N_("something else is there now")
             )
-        if secret.folder == ELSEWHERE and place != (usual := Path("/", secret.path)) and self._request.to is None:
-            self._remaining.append(Phrase(N_("Move {path} to {place}."), path=str(place), place=str(usual)))
         return len(content)
 
     def _is_there(self, secret: SealedSecret, place: Path, content: bytes) -> bool:
@@ -167,8 +162,8 @@ class Restoring:
             return False
 
     def _make_folders(self, secret: SealedSecret, place: Path) -> None:
-        """Make the folders that are missing in a restore in place as they were. Others are private."""
-        if self._request.to is not None:
+        """Make the missing folders as they were; what has its place below the component's own stays private."""
+        if self._request.to is not None and secret.folder != FILES:
             return
         names = [secret.member]
         while names[-1]:

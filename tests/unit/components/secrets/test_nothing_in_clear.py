@@ -194,7 +194,7 @@ def test_no_error_of_a_restore_has_any(stack: SecretStack, tmp_path: Path) -> No
         yield as_identity(stack, ".env"), target
         yield replace(used, identity=None), target
         yield replace(used, identity=(tmp_path / "wrong").read_text), target
-        yield used, stack.root / ".env"  # a file where a folder has to be
+        yield used, stack.root / ".env" / "target"  # a file where a folder has to be
         for damaged in (whole[:-1], (stack.root / ".env").read_bytes(), b""):
             seal.write_bytes(damaged)
             yield used, target

@@ -89,22 +89,22 @@ def test_outputs_of_commands_are_written_where_they_are_wanted(stack: SecretStac
     assert wanting.restore(taken, in_place(stack.root), stack.surroundings).remaining == []
     assert (stack.root / "run" / "token").read_text() == "secret of token\n"
     assert modes(stack.root / "run") == {"token": 0o600}
-    to = tmp_path / "to"
-    stack.component.restore(taken, RestoreRequest(to=to, root=to, aside=move_aside), stack.surroundings)
-    assert (to / "commands" / "token").read_text() == "secret of token\n"
-    assert stat.S_IMODE(to.stat().st_mode) == 0o700
+    request = RestoreRequest(to=tmp_path / "to" / "secrets", root=tmp_path / "to", aside=move_aside)
+    stack.component.restore(taken, request, stack.surroundings)
+    assert (tmp_path / "to" / "secrets" / "commands" / "token").read_text() == "secret of token\n"
+    assert stat.S_IMODE((tmp_path / "to" / "secrets").stat().st_mode) == 0o700
 
 
-def test_what_is_elsewhere_on_the_machine(stack: SecretStack, tmp_path: Path) -> None:
+def test_a_restore_beside_leaves_what_is_elsewhere_on_the_machine(stack: SecretStack, tmp_path: Path) -> None:
     taken = stack.capture()
     key = stack.vault / "key"
     key.unlink()
-    beside = stack.component.restore(taken, in_place(tmp_path / "other"), stack.surroundings)
-    copy = tmp_path / "other" / "elsewhere" / str(key).lstrip("/")
-    assert copy.read_text() == "secret of key\n"
+    request = RestoreRequest(to=tmp_path / "to" / "secrets", root=tmp_path / "to", aside=move_aside)
+    stack.component.restore(taken, request, stack.surroundings)
     assert not key.exists()
-    assert any(str(key) in sentence for sentence in beside.remaining)
-    assert (tmp_path / "other" / ".env").exists()
+    assert (tmp_path / "to" / "secrets" / str(key).lstrip("/")).read_text() == "secret of key\n"
+    assert (tmp_path / "to" / "config" / ".env.production").read_text() == "secret of config/.env.production\n"
+    assert modes(tmp_path / "to")["config"] == modes(stack.root)["config"]
     stack.component.restore(taken, in_place(stack.root), stack.surroundings)
     assert (key.read_text(), stat.S_IMODE(key.stat().st_mode)) == ("secret of key\n", 0o400)
 

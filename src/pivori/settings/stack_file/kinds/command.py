@@ -30,7 +30,7 @@ class Options(ComponentOptions):
     )
     filename: str = Field(
         "data",
-        pattern=r"^[^/\x00-\x1f]+$",
+        pattern=r"^[^/\x00-\x1f.][^/\x00-\x1f]*$",
         max_length=255,
         description=N_("The name of the file in the recovery point."),
     )
