@@ -78,7 +78,8 @@ def without_texts(statement: str) -> str:
 
 def for_database(statement: str, name: str, *, tablespaces: bool) -> str:
     """A statement about a database, about another one now; ``tablespaces`` says whether it stays in its own."""
-    changed = _DATABASE.sub(lambda found: found["before"] + quoted(name), statement, count=1)
+    found = _DATABASE.match(statement)
+    changed = statement if found is None else found["before"] + quoted(name) + statement[found.end() :]
     if not tablespaces and changed.startswith("CREATE DATABASE "):
         changed = _TABLESPACE.sub("", changed)
     return changed

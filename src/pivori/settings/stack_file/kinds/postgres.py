@@ -99,4 +99,4 @@ class Options(ComponentOptions):
 
 
 def _folder(building: Building, path: str | None) -> Path | None:
-    return building.root / Path(path).expanduser() if path is not None else None
+    return building.path(path) if path is not None else None
