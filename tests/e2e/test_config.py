@@ -128,12 +128,6 @@ def test_the_sample_and_the_schema(here: Here) -> None:
     assert here("config", "schema").out == here("--json", "config", "schema").out
 
 
-def test_the_sample_is_commented_in_french(here: Here) -> None:
-    text = here("config", "sample", languages=("fr",)).out
-    assert text != here("config", "sample").out
-    assert tomllib.loads(text)["stack"]["name"] == "my-app"
-
-
 def test_no_file_to_be_told_of(here: Here) -> None:
     assert "There is no pivori.toml" in here("config", "check", expect=2).err
     assert "nowhere" in here("config", "check", "--config", "nowhere", expect=2).err
@@ -152,9 +146,8 @@ class TestRepository:
         assert (here.home / "back" / str(shop / "password").lstrip("/")).read_text() == "of the shop"
 
     def test_a_file_in_the_current_folder_is_in_force(self, here: Here, shop: Path) -> None:
-        (here.home / "pivori.toml").write_text(
-            f"[repository]\nlocation = '{shop}/repository'\npassword.file = '{shop}/password'\n"
-        )
+        text = f"[repository]\nlocation = '{shop}/repository'\npassword.file = '{shop}/password'\n"
+        (here.home / "pivori.toml").write_text(text)
         assert here.json("snapshots") == [[]]
 
     def test_an_option_and_a_variable_come_first(self, here: Here, shop: Path) -> None:

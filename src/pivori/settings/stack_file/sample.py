@@ -73,6 +73,8 @@ def _component(translate: Translate, kind: str, *, is_active: bool) -> Iterator[
     yield from _comment(translate(_KIND).format(kind=kind, description=description))
     yield f"{front}[[components]]"
     yield f'{front}kind = "{kind}"'
+    if is_active:
+        yield from _comment(translate(options["name"].description))
     yield f'{front}name = "my-{kind}"'
     common = [options.pop(key) for key in common_keys()]
     for option in options.values():

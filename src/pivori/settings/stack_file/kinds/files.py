@@ -31,14 +31,14 @@ class Options(ComponentOptions):
         default=None,
         description=N_("The folder where a hook mounts a snapshot of the volume: the paths are read below it instead."),
     )
-    frozen_root: str = Field(
-        default="/",
-        description=N_("The folder whose content the frozen view shows: where the volume itself is mounted."),
+    frozen_root: str | None = Field(
+        default=None,
+        description=N_("The folder whose content the frozen view shows: where the volume itself is mounted; else /."),
     )
 
     @model_validator(mode="after")
     def _in_view(self) -> "Options":
-        if "frozen_root" in self.model_fields_set and self.frozen_view is None:
+        if self.frozen_root is not None and self.frozen_view is None:
             raise ValueError(N_("frozen-root means nothing without frozen-view"))
         return self
 
@@ -52,5 +52,5 @@ class Options(ComponentOptions):
             one_file_system=self.one_file_system,
             is_frozen=self.frozen or self.frozen_view is not None,
             view=None if self.frozen_view is None else building.path(self.frozen_view),
-            view_of=building.path(self.frozen_root),
+            view_of=building.path(self.frozen_root or "/"),
         )
