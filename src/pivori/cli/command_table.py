@@ -32,6 +32,7 @@ TABLE: dict[str, Entry] = {
     "snapshots": Entry("snapshots", DAILY, N_("List the snapshots.")),
     "restore": Entry("restore", DAILY, N_("Bring files back from a snapshot.")),
     "recover": Entry("recover", DAILY, N_("Bring a whole stack back from its recovery points.")),
+    "runbook": Entry("runbook", DAILY, N_("Print how a stack is brought back, for a person under stress.")),
     "verify": Entry("verify", DAILY, N_("Check that everything is there and can be read back.")),
     "ls": Entry("ls", LOOKING, N_("List the files of a snapshot.")),
     "find": Entry("find", LOOKING, N_("Find files in the snapshots.")),

@@ -1,6 +1,7 @@
 """The stack a command works with: the one of ``pivori.toml``, or of a recovery point where there is no such file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -98,6 +99,18 @@ def stack_in_force(session: Session) -> StackInForce:
     return _in_force(session, load_stack(path, session.runtime.environment))
 
 
+def know_contacts(session: Session) -> None:
+    """Have errors end with who to call, as the configuration file says; before anything else can fail."""
+    path = session.settings.stack_file
+    if path is None:
+        return
+    from pivori.settings.stack_file import load_stack_file  # as above
+
+    # What is wrong with the file is told by whoever needs all of it.
+    with suppress(PivoriError):
+        _note_contacts(session, load_stack_file(path, session.runtime.environment).contacts.model_dump())
+
+
 def stack_to_recover(
     session: Session, repository: Repository, snapshots: Sequence[LoadedSnapshot], name: str | None
 ) -> StackInForce:
@@ -145,9 +158,12 @@ def _kept_stack(session: Session, repository: Repository, snapshots: Sequence[Lo
 
 
 def _in_force(session: Session, stack: Stack) -> StackInForce:
-    contacts = asdict(stack.contacts)
-    session.runtime.contacts.update({kind: value for kind, value in contacts.items() if value})
+    _note_contacts(session, asdict(stack.contacts))
     directory = session.settings.state_directory
     if directory is None:
         raise NoStateDirectory
     return StackInForce(stack, StackState.of(directory, stack.name))
+
+
+def _note_contacts(session: Session, contacts: Mapping[str, str]) -> None:
+    session.runtime.contacts.update({kind: value for kind, value in contacts.items() if value})

@@ -4,12 +4,15 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-_MEANINGFUL: Final = re.compile(r"([\\`*_\[\]<>&|~#!])")
+_MEANINGFUL: Final = re.compile(r"([\\`*\[\]<~]|&(?=#?\w+;)|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z]))")
+"""What Markdown obeys anywhere in a line. Underscores within a word are none of it, so that paths stay readable."""
+
+_MEANINGFUL_FIRST: Final = re.compile(r"^([-+#>=]|[0-9]+(?=[.)]))")
 
 
 def plain(text: str) -> str:
     """A text in a line of prose: on one line, and nothing in it is Markdown."""
-    return _MEANINGFUL.sub(r"\\\1", _on_one_line(text))
+    return _MEANINGFUL_FIRST.sub(_harmless, _MEANINGFUL.sub(r"\\\1", _on_one_line(text).strip()))
 
 
 def code(text: str) -> str:
@@ -28,6 +31,11 @@ def code_block(lines: Sequence[str]) -> str:
     text = "\n".join(_printable(line, keep="\n\t") for line in lines)
     fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}sh\n{text}\n{fence}"
+
+
+def _harmless(start: re.Match[str]) -> str:
+    """The beginning of a text as no beginning of a heading or of a list."""
+    return f"{start[0]}\\" if start[0].isdecimal() else f"\\{start[0]}"
 
 
 def _on_one_line(text: str) -> str:

@@ -20,7 +20,7 @@ from pivori.cli.recovery_display import show_plan, tell_recovered, tell_step
 from pivori.cli.recovery_moment import recovery_moment
 from pivori.cli.session import Session
 from pivori.cli.snapshot_options import warn_of_damage
-from pivori.cli.stack_in_force import StackInForce, component_names, stack_to_recover
+from pivori.cli.stack_in_force import StackInForce, component_names, know_contacts, stack_to_recover
 from pivori.engine.naming import named_snapshot
 from pivori.errors import PivoriError
 from pivori.events import Event, FileNotRestored, MetadataNotRestored, Progress
@@ -103,6 +103,7 @@ def command(session: Session, /, **parameters: object) -> int:
     at_ns = recovery_moment(options.at)
     settings = _settings(options.settings)
     output = session.output
+    know_contacts(session)
     with session.app.open_repository(Access.READ) as opened:
         snapshots = list(opened.repository.snapshots(on_damage=lambda error: tell_damage(error, output)))
         in_force = stack_to_recover(session, opened.repository, snapshots, options.stack)
