@@ -1,0 +1,141 @@
+"""A whole stack as a person protects it, loses it, and brings it back; the four scenarios a team fears."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.conftest import Pivori
+from tests.e2e.stacks import SECRET, Bank, demand_sound_bank, git_picture, make_source, picture
+from tests.servers.postgres import PostgresServer, postgres_server
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    with postgres_server(15) as server:
+        yield server
+
+
+@pytest.fixture
+def bank(server: PostgresServer) -> Bank:
+    bank = Bank(server)
+    bank.open()
+    return bank
+
+
+@pytest.fixture
+def app(tmp_path: Path, server: PostgresServer, bank: Bank) -> Path:
+    """The folder of the application, as it is when nobody thought of backups yet."""
+    folder = tmp_path / "srv" / "shop"
+    folder.parent.mkdir()
+    make_source(folder, DATABASE_URL=f"postgresql://postgres@/shop?host={server.folder}&port={server.port}")
+    return folder
+
+
+def protect(pivori: Pivori, app: Path, *arguments: str, expect: int = 0) -> dict[str, object]:
+    """``pivori backup`` in the folder of the application; its summary."""
+    result = pivori("backup", "--json", *arguments, cwd=app, expect=expect)
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def new_machine(pivori: Pivori, tmp_path: Path) -> tuple[Pivori, list[str]]:
+    """The program on an empty HOME, and the options that name what is left: repository and keys, elsewhere."""
+    rescued = tmp_path / "rescued"
+    shutil.move(pivori.home / ".local/share/pivori/repository", rescued / "repository")
+    shutil.move(pivori.home / ".config/pivori", rescued / "keys")
+    shutil.rmtree(pivori.home)
+    pivori.home.mkdir()
+    options = ["-r", str(rescued / "repository"), "--password-file", str(rescued / "keys" / "repository.key")]
+    return replace(pivori), [*options, "--set", f"secrets.identity={rescued / 'keys' / 'secrets.key'}"]
+
+
+def check_database(server: PostgresServer, data: Path) -> int:
+    """Start a recovered data directory and look at the bank in it: how many moves there are."""
+    recovered = PostgresServer(server.major, data.parent, server.settings, port=5499)
+    recovered.folder = data.parent
+    recovered.start()
+    try:
+        with psycopg.connect(host=str(recovered.folder), port=5499, user="postgres", dbname="shop") as connection:
+            return demand_sound_bank(connection)
+    finally:
+        recovered.stop()
+
+
+def test_everything_is_lost_but_the_repository_and_the_keys(
+    pivori: Pivori, app: Path, server: PostgresServer, bank: Bank, tmp_path: Path
+) -> None:
+    before, git_before = picture(app), git_picture(app)
+    with bank.at_work():
+        pivori("init", "--yes", app)
+        summary = protect(pivori, app)
+    assert summary["missing"] == []
+    moves_made = bank.moves
+    server.stop()
+    shutil.rmtree(server.data)
+    shutil.rmtree(app)
+    bare, options = new_machine(pivori, tmp_path)
+    new = tmp_path / "new"
+    said = bare("recover", *options, "--to", new, cwd=tmp_path).stdout
+    assert SECRET not in said
+    found = picture(new)
+    assert {name: found.get(name) for name in before} == before
+    assert git_picture(new) == git_before
+    moves = check_database(server, new / "database" / "data")
+    assert 0 < moves <= moves_made
+
+
+def test_one_service_is_lost(pivori: Pivori, app: Path) -> None:
+    pivori("init", "--yes", app)
+    protect(pivori, app)
+    before, git_before = picture(app), git_picture(app)
+    (app / "app.py").unlink()
+    (app / "half.py").write_text("somebody's mistake\n")
+    pivori("recover", "--component", "source", "--in-place", "--yes", cwd=app)
+    assert picture(app) == before
+    assert git_picture(app) == git_before
+    [aside] = app.parent.glob("shop.aside-*")
+    assert (aside / "half.py").read_text() == "somebody's mistake\n"
+
+
+def test_a_named_clean_point(pivori: Pivori, app: Path, server: PostgresServer, bank: Bank) -> None:
+    pivori("init", "--yes", app)
+    protect(pivori, app, "--tag", "clean")
+    before = picture(app)
+    server.run("DELETE FROM accounts WHERE id > 100", database="shop")
+    (app / ".env").write_text("SECRET_KEY=of-an-intruder\n")
+    (app / "uploads" / "shell.php").write_text("<?php system($_GET['x']);")
+    protect(pivori, app)
+    pivori("recover", "--point", "clean", "--in-place", "--yes", cwd=app)
+    after = picture(app)
+    assert {name: after.get(name) for name in before} == before
+    assert not (app / "uploads" / "shell.php").exists()
+    with server.connect("shop") as connection:
+        demand_sound_bank(connection)
+
+
+def test_a_component_that_fails_is_loud_and_stops_nobody(pivori: Pivori, app: Path, server: PostgresServer) -> None:
+    pivori("init", "--yes", app)
+    server.stop()
+    result = pivori("backup", cwd=app, expect=3)
+    assert "database was NOT captured" in result.stderr
+    assert "The recovery point lacks: database." in result.stderr
+    document = pivori("dump", "latest", "/RECOVERY.md", cwd=app).stdout
+    assert "database" in document
+    record = json.loads(pivori("dump", "latest", "/.pivori/recovery-point.json", cwd=app).stdout)
+    outcomes = {each["name"]: each["outcome"] for each in record["components"]}
+    assert outcomes["database"] == "failed"
+    assert outcomes["source"] == outcomes["secrets"] == "captured"
+
+
+def test_no_secret_is_anywhere_in_clear(pivori: Pivori, app: Path, tmp_path: Path) -> None:
+    pivori("init", "--yes", app)
+    protect(pivori, app)
+    pivori("restore", "latest", "--target", tmp_path / "plain", cwd=app)
+    for folder in (tmp_path / "plain", pivori.home):
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                assert SECRET.encode() not in path.read_bytes(), path
