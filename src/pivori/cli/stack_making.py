@@ -9,8 +9,8 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -18,8 +18,9 @@ from typing import Final
 from pivori.cli.consent import ConsentNeeded, NotAgreed
 from pivori.cli.first_run import announce
 from pivori.cli.session import Session
-from pivori.components.secrets import new_identity
+from pivori.components.secrets import IdentityNotWritten, new_identity
 from pivori.errors import PivoriError
+from pivori.host.durable import write_durably
 from pivori.settings.model import PasswordFrom
 from pivori.settings.stack_file import load_stack
 from pivori.settings.stack_file.writing import RepositoryPlace, render_stack_file
@@ -66,6 +67,7 @@ class MakingPlan:
     proposals: Proposals
     path: Path
     identity: Path
+    home: Path | None = None
     recipients: Sequence[str] = ()
     repository: RepositoryPlace | None = None
 
@@ -107,6 +109,7 @@ def plan_making(session: Session, proposals: Proposals) -> MakingPlan:
         proposals=proposals,
         path=proposals.root / STACK_FILE,
         identity=environment.config_directory / _IDENTITY,
+        home=environment.home,
         repository=place,
     )
 
@@ -142,19 +145,25 @@ def preview(plan: MakingPlan) -> str:
 
 def make(session: Session, plan: MakingPlan) -> Made:
     """Make the key, the repository and the file, in this order. Raises what keeps one of them from being made."""
-    with (
-        _identity(plan) as (recipient, is_new),
-        _beside(plan, _rendered(plan, plan.recipients or [recipient])) as draft,
-    ):
-        load_stack(draft, session.runtime.environment)
-        _ensure_repository(session)
-        _give_name(draft, plan.path)
-    return Made(path=plan.path, identity=plan.identity if plan.needs_identity else None, is_new=is_new)
+    making = _Making(session, plan)
+    # An interruption comes once at most: should it come where the inner clean-up is, the outer one does it.
+    try:
+        try:
+            return making.run()
+        finally:
+            making.tidy()
+    finally:
+        making.tidy()
 
 
 def _rendered(plan: MakingPlan, recipients: Sequence[str]) -> str:
-    identity = str(plan.identity) if plan.needs_identity else None
+    identity = _from_home(plan.identity, plan.home) if plan.needs_identity else None
     return render_stack_file(plan.proposals, recipients=recipients, identity=identity, repository=plan.repository)
+
+
+def _from_home(path: Path, home: Path | None) -> str:
+    """A path as it is right for whoever brings the key along: seen from the home folder when it is in there."""
+    return f"~/{path.relative_to(home)}" if home is not None and path.is_relative_to(home) else str(path)
 
 
 def _ensure_repository(session: Session) -> None:
@@ -173,25 +182,54 @@ def _ensure_repository(session: Session) -> None:
         announce(created, session.output)
 
 
-@contextmanager
-def _identity(plan: MakingPlan) -> Iterator[tuple[str, bool]]:
-    """The public key of this machine's own identity, and whether it is new; a new one goes when the rest fails."""
-    if not plan.needs_identity:
-        yield "", False
-        return
-    if os.path.lexists(plan.identity):
-        yield _known_recipient(plan.identity), False
-        return
-    plan.identity.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    done = False
-    try:
-        yield new_identity(plan.identity), True
-        done = True
-    finally:
-        # The file that names the public key is what rests on it.
-        if not done and not os.path.lexists(plan.path):
-            with suppress(FileNotFoundError):
-                plan.identity.unlink()
+class _Making:
+    """One making: what is to be taken back is known before it exists."""
+
+    def __init__(self, session: Session, plan: MakingPlan) -> None:
+        self._session = session
+        self._plan = plan
+        self._draft = plan.path.with_name(f".{STACK_FILE}.{secrets.token_hex(8)}")
+        self._has_new_identity = False
+
+    def run(self) -> Made:
+        """Make all of it."""
+        plan = self._plan
+        recipients = plan.recipients or ([self._recipient()] if plan.needs_identity else [])
+        try:
+            write_durably(self._draft, _rendered(plan, recipients).encode(), mode=0o644)
+        except OSError as error:
+            raise StackFileNotWritten(path=plan.path, reason=error.strerror or str(error)) from None
+        load_stack(self._draft, self._session.runtime.environment)
+        _ensure_repository(self._session)
+        _give_name(self._draft, plan.path)
+        return Made(
+            path=plan.path, identity=plan.identity if plan.needs_identity else None, is_new=self._has_new_identity
+        )
+
+    def tidy(self) -> None:
+        """Remove the draft, and a new key that no configuration names; may be called again."""
+        with suppress(OSError):
+            self._draft.unlink()
+        if self._has_new_identity and not os.path.lexists(self._plan.path):
+            with suppress(OSError):
+                self._plan.identity.unlink()
+
+    def _recipient(self) -> str:
+        """The public key of this machine's own identity, which is made when it is missing."""
+        path = self._plan.identity
+        if os.path.lexists(path):
+            return _known_recipient(path)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise IdentityNotWritten(path=str(path), reason=error.strerror or str(error)) from None
+        self._has_new_identity = True
+        try:
+            return new_identity(path)
+        except IdentityNotWritten:
+            # Perhaps because somebody else has made one just now: it is not ours to remove.
+            self._has_new_identity = False
+            raise
 
 
 def _known_recipient(path: Path) -> str:
@@ -204,25 +242,6 @@ def _known_recipient(path: Path) -> str:
     if found is None:
         raise IdentityUnknown(path=path)
     return found[1]
-
-
-@contextmanager
-def _beside(plan: MakingPlan, text: str) -> Iterator[Path]:
-    """The file under a name of its own in the same folder, gone afterwards."""
-    draft = plan.path.with_name(f".{STACK_FILE}.{secrets.token_hex(8)}")
-    try:
-        try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StackFileNotWritten(path=plan.path, reason=error.strerror or str(error)) from None
-        yield draft
-    finally:
-        with suppress(OSError):
-            draft.unlink()
 
 
 def _give_name(draft: Path, path: Path) -> None:
