@@ -11,7 +11,8 @@ from pivori.cli.stack_wording import (
     tell_findings,
 )
 from pivori.cli.wording import show_bytes, show_duration, show_path
-from pivori.stack.recover import Recovered, RecoveryPlan, RecoveryStep, StepBegan, StepDone
+from pivori.stack.recover import Recovered, StepBegan, StepDone
+from pivori.stack.recovery_plan import RecoveryPlan, RecoveryStep
 from pivori.translation import _
 
 

@@ -6,28 +6,24 @@ is begun again. The first step that fails ends it: later steps may need what tha
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from pivori.clock import Clock
 from pivori.components.base import (
-    Finding,
-    Gravity,
     Restored,
     RestorePlan,
     RestoreRequest,
     Surroundings,
     failure_of,
-    has_failure,
 )
 from pivori.engine.recovery_point import ComponentReader
 from pivori.errors import PivoriError
 from pivori.events import Event
 from pivori.host.durable import write_durably
 from pivori.host.merging import move_missing
-from pivori.host.space import room_at
-from pivori.repository import LoadedSnapshot, Repository, format_time
+from pivori.repository import Repository, format_time
 from pivori.stack.choosing import (
     Choice,
     NeverCaptured,
@@ -37,12 +33,13 @@ from pivori.stack.choosing import (
     shares_place,
     spread_seconds,
 )
-from pivori.stack.model import Member, Stack
+from pivori.stack.model import Member
 from pivori.stack.points import RecoveryPoints
 from pivori.stack.record import CONFIGURATION_NAME
 from pivori.stack.recovery_log import Measured, Move, RecoveryHistory, RecoveryLog
+from pivori.stack.recovery_plan import RecoveryPlan, RecoveryRequest, RecoveryStep, shortages
 from pivori.stack.sinks import RecoverySource
-from pivori.translation import N_, ByteCount, Phrase
+from pivori.translation import N_
 
 
 class TargetNotEmpty(PivoriError):
@@ -86,70 +83,6 @@ class StepDone(Event):
     component: str
     restored: Restored
     seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecoveryRequest:
-    """What to bring back. ``at_ns`` None: the latest; ``point`` is one recovery point to take everything from.
-
-    ``to`` is a folder of its own; None: in place. ``settings`` are those of components, by their names.
-    """
-
-    stack: Stack
-    names: Sequence[str]
-    at_ns: int | None = None
-    point: LoadedSnapshot | None = None
-    to: Path | None = None
-    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecoveryStep:
-    """One component: what it is brought back from, what that does, about how long it takes (None: never measured)."""
-
-    member: Member
-    choice: Choice
-    source: RecoverySource
-    request: RestoreRequest
-    plan: RestorePlan
-    seconds: float | None
-    is_done: bool
-    """It is back already: an earlier run of this recovery did it."""
-
-    @property
-    def name(self) -> str:
-        """The component's name."""
-        return self.member.name
-
-    @property
-    def size(self) -> int:
-        """The bytes of the capture."""
-        return self.choice.capture.record.size
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecoveryPlan:
-    """What a recovery does. ``spread`` is how many seconds the captures are apart; ``lacking`` has no capture."""
-
-    stack: Stack
-    to: Path | None
-    at_ns: int | None
-    steps: Sequence[RecoveryStep]
-    spread: float
-    lacking: Mapping[str, NothingToRecover]
-    findings: Sequence[Finding]
-    is_resumed: bool
-
-    @property
-    def seconds(self) -> float | None:
-        """About how long all of it takes; None when a step was never measured."""
-        known = [step.seconds for step in self.steps if not step.is_done]
-        return None if any(value is None for value in known) else sum(value for value in known if value is not None)
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether it can be applied."""
-        return not has_failure(self.findings) and not any(has_failure(step.plan.findings) for step in self.steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +144,7 @@ class Recovery:
             steps=steps,
             spread=spread_seconds(choices.values()),
             lacking=lacking,
-            findings=_shortages([step.plan for step in steps if not step.is_done]),
+            findings=shortages([step.plan for step in steps if not step.is_done]),
             is_resumed=log.is_resumed,
         )
 
@@ -382,31 +315,3 @@ class Recovery:
 
 def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
-
-
-def _shortages(plans: Sequence[RestorePlan]) -> list[Finding]:
-    """Where there is too little room for all steps together."""
-    needed: dict[int, int] = {}
-    rooms = {}
-    for plan in plans:
-        for path, size in plan.space.items():
-            try:
-                room = room_at(path)
-            except OSError:
-                continue  # the step itself finds out, and says so
-            needed[room.device] = needed.get(room.device, 0) + size
-            rooms[room.device] = path, room.free
-    return [
-        Finding(
-            gravity=Gravity.FAILURE,
-            message=Phrase(
-                N_("There is too little room at {path}: {needed} are needed, {free} are free."),
-                path=rooms[device][0],
-                needed=ByteCount(size),
-                free=ByteCount(rooms[device][1]),
-            ),
-            hint=Phrase(N_("Make room there, or recover to another place with --to.")),
-        )
-        for device, size in needed.items()
-        if size > rooms[device][1]
-    ]

@@ -13,8 +13,8 @@ from pivori.components.base import Finding
 from pivori.errors import PivoriError
 from pivori.stack.choosing import recovery_order
 from pivori.stack.model import Contacts, Member, Stack
-from pivori.stack.recover import RecoveryPlan, RecoveryStep
 from pivori.stack.recovery_log import RecoveryHistory
+from pivori.stack.recovery_plan import RecoveryPlan, RecoveryStep
 from pivori.translation import Phrase
 
 _CHECKS: Final[Mapping[str, str]] = {

@@ -27,7 +27,8 @@ from pivori.repository import Repository
 from pivori.stack.model import Contacts, Hook, Member, Stack
 from pivori.stack.points import RecoveryPoints
 from pivori.stack.protect import Protect, Protected, ProtectRequest
-from pivori.stack.recover import Recovery, RecoveryRequest
+from pivori.stack.recover import Recovery
+from pivori.stack.recovery_plan import RecoveryRequest
 from pivori.storage import MemoryStorage
 from pivori.translation import Phrase
 from tests.unit.engine.looking import SECOND, START_NS, new_repository

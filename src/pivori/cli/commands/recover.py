@@ -27,7 +27,8 @@ from pivori.events import Event, FileNotRestored, MetadataNotRestored, Progress
 from pivori.repository import LoadedSnapshot, newest_first
 from pivori.stack.model import Stack
 from pivori.stack.points import STACK_TAG, RecoveryPoints
-from pivori.stack.recover import Recovery, RecoveryRequest, StepBegan, StepDone
+from pivori.stack.recover import Recovery, StepBegan, StepDone
+from pivori.stack.recovery_plan import RecoveryRequest
 from pivori.translation import N_, _
 
 

@@ -20,8 +20,9 @@ from pivori.cli.session import Session
 from pivori.cli.stack_in_force import StackInForce, component_names, know_contacts, stack_in_force, stack_to_recover
 from pivori.errors import PivoriError
 from pivori.stack.points import RecoveryPoints
-from pivori.stack.recover import Recovery, RecoveryRequest
+from pivori.stack.recover import Recovery
 from pivori.stack.recovery_log import RecoveryHistory
+from pivori.stack.recovery_plan import RecoveryRequest
 from pivori.stack.runbook import Runbook, runbook_of_plan, runbook_without_repository
 from pivori.translation import _
 
