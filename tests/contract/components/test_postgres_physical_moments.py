@@ -404,10 +404,24 @@ def test_a_running_server_and_a_closed_folder_are_in_the_way(bank: Bank) -> None
     plan = unplaced.plan(captured, bank.in_place(), bank.surroundings)
     assert "data-directory" in str(plan.findings[-1].hint)
     if os.geteuid() == 0:
-        closed = bank.top / "closed"
-        closed.mkdir(mode=0o700)
-        request = replace(bank.to(), to=closed / "bank")
-        assert f"may not enter {closed}" in bank.failures(captured, request)
+        bank.component = replace(
+            bank.component, data_directory=bank.top / "closed" / "data", account=bank.server.data.owner()
+        )
+        (bank.top / "closed").mkdir(mode=0o700)
+        assert f"may not enter {bank.top / 'closed'}" in bank.failures(captured, bank.in_place())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has folders that the server's user may not enter")
+def test_a_folder_that_the_server_may_not_enter_is_filled_all_the_same(bank: Bank) -> None:
+    captured = bank.capture()
+    closed = bank.top / "back"
+    closed.mkdir(mode=0o700)
+    restored = bank.restore(captured, bank.to())
+    assert f"The user {bank.server.data.owner()} may not enter {closed}." in restored.remaining
+    assert {item.name for item in bank.top.iterdir()} == {"own", "captures", "back"}
+    closed.chmod(0o711)
+    with bank.beside() as other:
+        assert other.rows(ALL) == [(500, 50000)]
 
 
 def test_a_hole_in_the_log_is_found(bank: Bank) -> None:
@@ -436,7 +450,7 @@ def test_a_verification_in_a_scratch_folder_brings_it_back(bank: Bank) -> None:
     segment.write_bytes(content)
     assert not bank.verify(captured)
     assert has_failure(thorough.verify(captured, bank.surroundings))
-    assert not list(Path(tempfile.gettempdir()).glob("pivori-scratch-*"))
+    assert not list(Path(tempfile.gettempdir()).glob("pivori-recovering-*"))
     assert not list(Path(tempfile.gettempdir()).glob("pivori-pg-*"))
 
 
@@ -555,14 +569,15 @@ def test_a_restore_that_is_killed_leaves_a_server_that_resume_stops_and_is_compl
     command = [sys.executable, "-c", RESTORED, str(captured.folder), str(bank.top), str(bank.server.programs)]
     killed = subprocess.run(command, input=msgspec.json.encode(captured.report, enc_hook=plain_text), check=False)
     assert killed.returncode == -signal.SIGKILL
-    pid = bank.top / "back" / "bank" / "data.pivori-recovering" / "postmaster.pid"
+    pid = next((bank.top / "back" / "bank").glob("pivori-recovering-*/data/postmaster.pid"))
     number = int(pid.read_text().split("\n", 1)[0])
     assert Path(f"/proc/{number}").exists()
-    assert bank.component.resume(bank.surroundings)
+    assert len(bank.component.resume(bank.surroundings)) == 2
+    assert not list((bank.top / "back" / "bank").iterdir())
     wait_until(lambda: not Path(f"/proc/{number}").exists())
     assert not bank.component.resume(bank.surroundings)
     bank.restore(captured, bank.to())
-    assert not pid.parent.exists()
+    assert [item.name for item in (bank.top / "back" / "bank").iterdir()] == ["data"]
     with bank.beside() as other:
         assert other.rows(ALL) == [(500, 50000)]
 

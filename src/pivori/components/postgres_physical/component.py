@@ -23,8 +23,7 @@ from pivori.components.postgres_physical.by_hand import commands
 from pivori.components.postgres_physical.capturing import Capturing, admitted, confirm
 from pivori.components.postgres_physical.cluster import cluster_findings, lag_findings, look_at, look_at_slot, size_of
 from pivori.components.postgres_physical.facts import Facts
-from pivori.components.postgres_physical.private_server import stop_left_behind
-from pivori.components.postgres_physical.recovering import Recovering
+from pivori.components.postgres_physical.recovering import Recovering, clear_up_after_kill
 from pivori.components.postgres_physical.verifying import verify
 from pivori.components.postgres_physical.walsender import Walsender
 from pivori.errors import PivoriError
@@ -131,8 +130,8 @@ class PostgresPhysical:
         return self._recovering(source, surroundings).restore(request)
 
     def resume(self, surroundings: Surroundings) -> Sequence[Phrase]:
-        """Stop a private server that a run which was killed has left."""
-        return stop_left_behind(surroundings.state)
+        """Stop and remove what a restore that was killed has left."""
+        return clear_up_after_kill(surroundings.state)
 
     def manual(self, report: Report) -> Sequence[str]:
         """The shell commands that bring it back without this program."""

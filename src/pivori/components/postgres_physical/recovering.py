@@ -1,11 +1,10 @@
 """Bringing a cluster back: a data directory beside its place, its log replayed by a private server, then a rename."""
 
 import contextlib
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -35,6 +34,7 @@ from pivori.components.postgres_physical.private_server import (
 )
 from pivori.components.postgres_physical.target import Target
 from pivori.components.postgres_physical.unpacking import LOG_FOLDER, Unpacking
+from pivori.components.postgres_physical.workshop import clear_up, move, top_for, workshop
 from pivori.errors import PivoriError
 from pivori.host.process import is_alive
 from pivori.translation import N_, ByteCount, Phrase
@@ -103,7 +103,7 @@ class Recovering:
 
     def restore(self, request: RestoreRequest) -> Restored:
         """Do it. Raises ComponentFailed, OSError and what reading raises."""
-        stop_left_behind(self.surroundings.state)
+        clear_up_after_kill(self.surroundings.state)
         findings = self.plan(request).findings
         if has_failure(findings):
             raise CannotRestore(reason=findings[0].message, advice=findings[0].hint or "")
@@ -114,21 +114,18 @@ class Recovering:
         if request.to is not None:
             request.to.mkdir(mode=0o700, parents=True, exist_ok=True)
             account.own(request.to)
-        self._refuse_closed(account, place)
         base = target.base_of(facts)
-        staging, spaces = (
-            place.with_name(f"{place.name}.pivori-recovering"),
-            place.with_name(f"{place.name}.tablespaces"),
-        )
+        spaces = place.with_name(f"{place.name}.tablespaces")
         if len(base.archives) > 1 and spaces.exists():
             request.aside(spaces)
-        with _removed_after_failure(staging):
-            written = _unpacked(Unpacking(self.source, facts, base, staging, spaces, account))
-            reached = self._replay(facts, base, target, staging, account)
-            _make_ordinary(staging)
+        with workshop(top_for(place, account), account, self.surroundings.state) as folder:
+            data = folder / "data"
+            written = _unpacked(Unpacking(self.source, facts, base, data, spaces, account))
+            reached = self._replay(facts, base, target, data, account)
+            _make_ordinary(data)
             if place.exists():
                 request.aside(place)
-            staging.rename(place)
+            move(data, place, account)
         return Restored(
             bytes=written,
             checked=_checked(reached, target),
@@ -138,21 +135,19 @@ class Recovering:
 
     def try_out(self, scratch: Path | None) -> None:
         """Bring it back in a scratch folder and throw it away. Raises ComponentFailed when that does not work."""
-        stop_left_behind(self.surroundings.state)
+        clear_up_after_kill(self.surroundings.state)
         facts = self._facts()
         account = Account.find(self.account, self.data_directory)
-        top = scratch or (self.surroundings.state if account.owner is None else Path(tempfile.gettempdir()))
-        folder = Path(tempfile.mkdtemp(prefix="pivori-scratch-", dir=top))
-        try:
-            account.own(folder)
+        state = self.surroundings.state
+        top = scratch or (state if account.owner is None else Path(tempfile.gettempdir()))
+        if (finding := _closed(account, top / "data")) is not None:
+            raise CannotRestore(reason=finding.message, advice=finding.hint or "")
+        with workshop(top, account, state) as folder:
             data = folder / "data"
-            self._refuse_closed(account, data)
             _unpacked(Unpacking(self.source, facts, facts.bases[-1], data, folder / "tablespaces", account))
             reached = self._replay(facts, facts.bases[-1], Target(), data, account)
             if reached.reading.damage:
                 raise PrivateServerFailed(reason=reached.reading.damage[0])
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _facts(self) -> Facts:
         facts = Facts.of(self.source.report)
@@ -191,33 +186,15 @@ class Recovering:
                 Phrase(N_("Set the option data-directory, or restore beside with --to.")),
             )
             return
-        yield from self._findings_at(place, request.to or place)
-
-    def _findings_at(self, place: Path, entered: Path) -> Iterator[Finding]:
-        """What is in the way at a place, and above the folder that the server has to get to."""
-        if is_running_over(place):
-            yield _failure(
-                Phrase(N_("A server runs over {place}."), place=str(place)),
-                Phrase(N_("Stop it first, or restore beside with --to.")),
-            )
-        if place.is_mount():
-            yield _failure(
-                Phrase(N_("{place} is a mount point and cannot be moved aside."), place=str(place)),
-                Phrase(N_("Restore beside with --to, then move the files by hand.")),
-            )
+        yield from _obstacles(place)
         with contextlib.suppress(ComponentFailed):
             account = Account.find(self.account, self.data_directory)
-            if (finding := _failure_of(lambda: self._refuse_closed(account, entered))) is not None:
-                yield finding
-
-    def _refuse_closed(self, account: Account, place: Path) -> None:
-        """Raise CannotRestore when the server could not get to its own data directory."""
-        closed = account.closed_folder(place)
-        if closed is not None:
-            raise CannotRestore(
-                reason=Phrase(N_("the user {user} may not enter {folder}"), user=account.name, folder=str(closed)),
-                advice=Phrase(N_("Choose another folder, or let the user in with chmod.")),
-            )
+            closed = _closed(account, request.to or place)
+            if closed is not None and request.to is not None and len(facts.bases[-1].archives) == 1:
+                # It is made elsewhere, and goes there when it is done.
+                closed = replace(closed, gravity=Gravity.WARNING)
+            if closed is not None:
+                yield closed
 
     def _programs(self, facts: Facts) -> Programs:
         return server_programs(facts.major, self.programs)
@@ -288,6 +265,39 @@ def _look_around(server: PrivateServer, facts: Facts, base: BaseFacts, target: T
     return reached
 
 
+def _obstacles(place: Path) -> Iterator[Finding]:
+    """What is in the way at a place."""
+    if is_running_over(place):
+        yield _failure(
+            Phrase(N_("A server runs over {place}."), place=str(place)),
+            Phrase(N_("Stop it first, or restore beside with --to.")),
+        )
+    if place.is_mount():
+        yield _failure(
+            Phrase(N_("{place} is a mount point and cannot be moved aside."), place=str(place)),
+            Phrase(N_("Restore beside with --to, then move the files by hand.")),
+        )
+
+
+def _closed(account: Account, place: Path) -> Finding | None:
+    """That a server could not get to its own data directory; None when it can."""
+    closed = account.closed_folder(place)
+    if closed is None:
+        return None
+    return _failure(
+        Phrase(N_("The user {user} may not enter {folder}."), user=account.name, folder=str(closed)),
+        Phrase(N_("Choose another folder, or let the user in with chmod, before the server is started there.")),
+    )
+
+
+def clear_up_after_kill(state: Path) -> Sequence[Phrase]:
+    """Stop and remove what a run that was killed has left: what was done, as sentences."""
+    done = list(stop_left_behind(state))
+    if (folder := clear_up(state)) is not None:
+        done.append(Phrase(N_("The folder {path} of a restore that was killed was removed."), path=str(folder)))
+    return done
+
+
 def _unpacked(unpacking: Unpacking) -> int:
     """Write a data directory: how many bytes. Raises ComponentFailed and what reading raises."""
     try:
@@ -307,26 +317,11 @@ def is_running_over(data: Path) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def _removed_after_failure(staging: Path) -> Iterator[None]:
-    """A folder that is there only while it is being made; what an interrupted run has left of it goes first."""
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
-        yield
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
 def _make_ordinary(data: Path) -> None:
     """Take out what only served to bring it back."""
     shutil.rmtree(data / LOG_FOLDER)
     for name in ("postmaster.opts", _SIGNAL):
         (data / name).unlink(missing_ok=True)
-    descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _failure(message: Phrase, hint: Phrase) -> Finding:
@@ -373,6 +368,8 @@ def _remaining(facts: Facts, place: Path, account: Account, request: RestoreRequ
             place=str(place),
             user=account.name,
         )
+    if (closed := _closed(account, place)) is not None:
+        yield closed.message
     if not (place / "postgresql.conf").exists():
         yield Phrase(
             N_("The server's configuration is not in its data directory: give it with `-c config_file=…`, or copy it.")
