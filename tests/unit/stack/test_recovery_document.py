@@ -91,7 +91,7 @@ def texts(of: RecoveryTexts) -> Iterator[tuple[str, str]]:
             yield field.name, value
 
 
-def places(text: str) -> list[str | None]:
+def places(text: str) -> list[str]:
     return sorted(name for _text, name, _spec, _conversion in string.Formatter().parse(text) if name)
 
 
