@@ -328,6 +328,16 @@ def test_an_old_base_is_followed_by_a_new_one_and_every_moment_between_can_be_re
         assert other.rows("select count(*) from accounts where id > 1000") == [(3,)]
 
 
+def test_a_base_that_is_far_smaller_than_the_last_one_is_told(bank: Bank) -> None:
+    bank.server.run("create table t as select generate_series(1, 1000000) n")
+    bank.capture()
+    bank.server.run("drop table t", "checkpoint")
+    bank.surroundings = replace(bank.surroundings, clock=Later(by=timedelta(days=2)))
+    assert ["the one before it had" in text for text in bank.capture().report.warnings] == [True]
+    bank.surroundings = replace(bank.surroundings, clock=Later(by=timedelta(days=4)))
+    assert not bank.capture().report.warnings
+
+
 @pytest.mark.parametrize("reason", ["gone", "lost", "other cluster", "further on", "file missing"])
 def test_a_gap_in_the_log_makes_a_new_base(reason: str) -> None:
     with a_bank(15, max_slot_wal_keep_size="48MB", min_wal_size="32MB", max_wal_size="32MB") as bank:

@@ -17,7 +17,7 @@ from pivori.components.postgres_physical.facts import BaseFacts, Facts, history_
 from pivori.components.postgres_physical.log_stream import LogStream
 from pivori.components.postgres_physical.lsn import format_lsn, parse_lsn
 from pivori.components.postgres_physical.walsender import ReplicationFailed, Walsender, first_row
-from pivori.translation import N_, Phrase
+from pivori.translation import N_, ByteCount, Phrase
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -27,6 +27,9 @@ _NO_SUCH_FILE: Final = "58P01"
 _ATTEMPTS: Final = 20
 _PAUSE: Final = 0.5
 """Seconds between two attempts at a slot that another connection has not let go of yet."""
+
+_SMALLEST: Final = 0.5
+"""The share of the base before it below which a base is called small."""
 
 _COMMITTED: Final = """
     select case when current_setting('track_commit_timestamp') = 'on'
@@ -167,6 +170,7 @@ class Capturing:
             if part.name != MANIFEST:
                 archives[part.name] = part.location
         end = backup.end()
+        self._compare(size)
         return BaseFacts(
             id=name,
             start=format_lsn(backup.start),
@@ -177,6 +181,13 @@ class Capturing:
             size=size,
             archives=archives,
         )
+
+    def _compare(self, size: int) -> None:
+        """Say so when a base is far smaller than the one before it. The server vouches for it: that is no failure."""
+        usual = self._before.bases[-1].size if self._before is not None else 0
+        if size < usual * _SMALLEST:
+            sentence = N_("The base backup has {size}, the one before it had {usual}.")
+            self._warnings.append(Phrase(sentence, size=ByteCount(size), usual=ByteCount(usual)))
 
     def _server_time(self) -> datetime:
         with refused(self.server):

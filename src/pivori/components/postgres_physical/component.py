@@ -8,7 +8,6 @@ from typing import ClassVar, Final
 from pivori.components.base import (
     ComponentFailed,
     Finding,
-    Gravity,
     Inspection,
     Report,
     Restored,
@@ -17,6 +16,7 @@ from pivori.components.base import (
     Sink,
     Source,
     Surroundings,
+    failure_of,
 )
 from pivori.components.postgres.server import Server, refused
 from pivori.components.postgres_physical.by_hand import commands
@@ -27,7 +27,7 @@ from pivori.components.postgres_physical.recovering import Recovering, clear_up_
 from pivori.components.postgres_physical.verifying import verify
 from pivori.components.postgres_physical.walsender import Walsender
 from pivori.errors import PivoriError
-from pivori.translation import N_, Phrase
+from pivori.translation import Phrase
 
 DAY: Final = 86400.0
 
@@ -74,9 +74,7 @@ class PostgresPhysical:
                 with Walsender.connect(self.server) as sender:
                     sender.rows("IDENTIFY_SYSTEM")
         except PivoriError as error:
-            return Inspection(
-                findings=(Finding(gravity=Gravity.FAILURE, message=error.as_reason, hint=Phrase(error.hint)),)
-            )
+            return Inspection(findings=(failure_of(error),))
         held = {} if slot is None else {"bytes held back": slot.held}
         return Inspection(
             versions={"server": cluster.version},
@@ -118,7 +116,7 @@ class PostgresPhysical:
         try:
             self._recovering(source, surroundings).try_out(self.scratch_directory)
         except ComponentFailed as error:
-            findings.append(Finding(gravity=Gravity.FAILURE, message=error.as_reason, hint=Phrase(N_("See why."))))
+            findings.append(failure_of(error))
         return findings
 
     def plan(self, source: Source, request: RestoreRequest, surroundings: Surroundings) -> RestorePlan:

@@ -53,6 +53,7 @@ _SETTINGS: Final = {
     "lc_messages": "C",
     "shared_buffers": "128MB",
     "huge_pages": "off",
+    "dynamic_shared_memory_type": "mmap",
     "autovacuum": "off",
     "jit": "off",
     "fsync": "on",

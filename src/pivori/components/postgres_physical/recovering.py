@@ -18,6 +18,7 @@ from pivori.components.base import (
     RestoreRequest,
     Source,
     Surroundings,
+    failure_of,
     has_failure,
 )
 from pivori.components.postgres.programs import Programs, server_programs
@@ -333,7 +334,7 @@ def _failure_of(attempt: Callable[[], object]) -> Finding | None:
     try:
         attempt()
     except PivoriError as error:
-        return _failure(error.as_reason, Phrase(error.hint, **error.details))
+        return failure_of(error)
     return None
 
 

@@ -36,6 +36,15 @@ class Options(ComponentOptions):
     kind: Literal["postgres-physical"] = Field(
         description=N_("A whole PostgreSQL cluster with its log: it can be brought back to any moment.")
     )
+    smallest: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description=N_(
+            "The share of its usual size below which a capture counts as failed; 0 switches that off, since a new base"
+            " leaves the log of days behind."
+        ),
+    )
     url: str = Field("", description=N_("The server as postgresql://user@host:port/database, without the password."))
     host: str | None = Field(None, description=N_("The server's host, or the folder of its socket."))
     port: int | None = Field(None, ge=1, le=65535, description=N_("The server's port."))
