@@ -8,10 +8,12 @@ from typing import NamedTuple
 from pivori.engine.export import export_file
 from pivori.engine.listing import walk
 from pivori.engine.restore import PathNotInSnapshot, Restore, RestoreRequest
-from pivori.engine.restore.items import find_subtree
+from pivori.engine.restore.items import find_subtree, metadata_of
+from pivori.engine.restore.writing import file_problem
 from pivori.errors import PivoriError
-from pivori.events import Event
-from pivori.repository import Repository
+from pivori.events import Event, MetadataNotRestored
+from pivori.host import TargetTree
+from pivori.repository import Node, Repository
 from pivori.translation import N_
 
 
@@ -65,6 +67,7 @@ class ComponentReader:
     def write_tree(self, folder: str, target: Path, only: Sequence[str]) -> int:
         """Write what is below a folder, or the paths in ``only`` of it, into ``target``: bytes written.
 
+        A folder that is not there yet is made as it was, with its owner and permissions; one that is there stays so.
         Raises PathNotInSnapshot, PartNotRestored, and what a restore raises.
         """
         if not only:
@@ -78,11 +81,22 @@ class ComponentReader:
         return written
 
     def _restore(self, subtree: bytes, target: Path) -> int:
+        is_new = not os.path.lexists(target)
         request = RestoreRequest(tree=self._tree, target=target, subtree=subtree, workers=self._workers)
         outcome = Restore(self._repository, request, emit=self._emit).run()
         if outcome.failures:
             raise PartNotRestored(count=outcome.failures, path=target)
+        _tree, node = find_subtree(self._repository, self._tree, subtree)
+        if is_new and node is not None and node.type == "dir":
+            self._finish_folder(node, target)
         return outcome.bytes_written
+
+    def _finish_folder(self, node: Node, target: Path) -> None:
+        """Give a folder the owner, permissions and times it had."""
+        with TargetTree(target.parent) as tree:
+            problems = tree.finish(os.fsencode(target.name), **metadata_of(node)._asdict())
+        for problem in map(file_problem, problems):
+            self._emit(MetadataNotRestored(path=os.fsencode(target), reason=problem.reason))
 
 
 def _refuse(_path: bytes, error: PivoriError) -> None:
