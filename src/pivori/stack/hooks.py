@@ -26,7 +26,7 @@ _MOST_SAID: Final = 400
 class HookFailed(PivoriError):
     """The command line before something failed: what it should have prepared is not done."""
 
-    code = "hook-failed"
+    code = "hook-before-failed"
     message = N_("The hook before {name} failed: {reason}.")
     hint = N_("Run it by hand to see what is wrong: {line}")
 
