@@ -119,8 +119,7 @@ def describe_compose(project: ComposeProject) -> Discovery:
     return Discovery(
         topic=Topic.COMPOSE,
         what=Phrase(
-            N_("A docker compose project with {count} services: {services}."),
-            count=len(project.services),
+            N_("A docker compose project with the services {services}."),
             services=", ".join(project.services),
         ),
         why=[project.evidence("services")],

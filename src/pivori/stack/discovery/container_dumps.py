@@ -1,5 +1,6 @@
-"""Dumps of databases that no port of this machine leads to: by a command in their containers."""
+"""Commands in containers: dumps of databases that no port of this machine leads to, and passwords only they know."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +27,9 @@ def command_in_container(server: Server, root: Path) -> dict[str, Any] | None:
             "consistency": "transaction",
         }
     return None
+
+
+def password_command(server: Server, root: Path) -> str:
+    """The command line that prints the password which a service has in a variable."""
+    words = ["docker", "compose", "-f", str(root / server.compose_path), "exec", "-T", server.service]
+    return shlex.join([*words, "printenv", server.password_variable])

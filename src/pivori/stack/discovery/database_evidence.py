@@ -79,7 +79,8 @@ class Server:
     """A server of the kind ``postgres``, ``mysql`` or ``redis``.
 
     ``service`` is the compose service it runs in, in the project of ``compose_path``; ``host`` is empty when nothing of
-    it can be reached from this machine. ``password`` says where its password stands.
+    it can be reached from this machine. ``password`` says where its password stands; where that is known to the
+    service alone, ``password_variable`` is the variable there.
     """
 
     kind: str
@@ -87,6 +88,7 @@ class Server:
     port: int
     user: str = ""
     password: Mapping[str, str] | None = None
+    password_variable: str = ""
     databases: Sequence[str] = ()
     service: str = ""
     compose_path: str = ""
@@ -160,12 +162,11 @@ def _server_of(
     values = {variable.name: variable.value for file in reversed(env_files) for variable in file.variables}
     own = {key: _filled(text, values) for key, text in environment.items()}
     known = values | own if _uses_env_file(service) else own
-    user = _first(known, _USER_NAMES[kind])
-    password = _password_place(environment, _PASSWORD_NAMES[kind], env_files, whole=_uses_env_file(service))
-    if kind == "mysql" and (
-        root := _password_place(environment, _ROOT_PASSWORDS, env_files, whole=_uses_env_file(service))
-    ):
-        user, password = "root", root
+    user = _first(known, _USER_NAMES[kind]) or ("postgres" if kind == "postgres" else "")
+    names = _PASSWORD_NAMES[kind]
+    if kind == "mysql" and any(known.get(root) for root in _ROOT_PASSWORDS):
+        user, names = "root", _ROOT_PASSWORDS
+    password = _password_place(environment, names, env_files, whole=_uses_env_file(service))
     if kind == "redis" and password is None:
         password = _place_of_variable_in(str(service.get("command") or ""), env_files)
     database = _first(known, _NAME_NAMES[kind])
@@ -174,8 +175,9 @@ def _server_of(
         kind=kind,
         host="localhost" if published else "",
         port=published or PORTS[kind],
-        user=user or ("postgres" if kind == "postgres" else ""),
+        user=user,
         password=password,
+        password_variable="" if password else next((key for key in names if environment.get(key)), ""),
         databases=(database,) if database else (),
         service=name,
         compose_path=project.paths[0],

@@ -60,7 +60,7 @@ def describe_env_files(files: Sequence[EnvFile]) -> Sequence[Discovery]:
     return [
         Discovery(
             topic=Topic.ENVIRONMENT,
-            what=Phrase(N_("{path} sets {count} variables."), path=file.path, count=len(file.variables)),
+            what=Phrase(N_("Variables in {path}: {count}."), path=file.path, count=len(file.variables)),
             why=[Evidence(path=file.path)],
         )
         for file in files

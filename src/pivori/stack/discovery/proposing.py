@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pivori.components.base import Finding, Gravity
 from pivori.stack.discovery.compose_evidence import ComposeProject, describe_compose, find_compose_projects
-from pivori.stack.discovery.container_dumps import command_in_container
+from pivori.stack.discovery.container_dumps import command_in_container, password_command
 from pivori.stack.discovery.database_evidence import TITLES, Server, describe_servers, find_servers
 from pivori.stack.discovery.env_evidence import describe_env_files, find_env_files
 from pivori.stack.discovery.evidence import Discovery, Evidence
@@ -175,12 +175,12 @@ class _Making:
             name = self._free(_server_name(server, servers))
             command = None if server.is_reachable else command_in_container(server, self._root)
             if server.is_reachable:
-                self._add(name, server.kind, _server_options(server), _DATABASE, server.why)
+                self._add(name, server.kind, _server_options(server, self._root), _DATABASE, server.why)
             elif command is not None:
                 self._add(name, "command", command, _DATABASE, server.why)
             if server.service and (server.is_reachable or command is not None):
                 self._captured.setdefault(server.compose_path, set()).add(server.service)
-            if server.is_reachable and server.password is None and server.kind != "redis":
+            if server.is_reachable and "password" not in _server_options(server, self._root) and server.kind != "redis":
                 self._warn(N_("No password was found for {title} of {component}."), server, component=name)
 
     def add_sqlite(self, databases: Sequence[str]) -> None:
@@ -255,12 +255,14 @@ def _server_name(server: Server, servers: Sequence[Server]) -> str:
     return _word(f"{usual}-{server.service or ('' if server.host == 'localhost' else server.host) or server.kind}")
 
 
-def _server_options(server: Server) -> dict[str, Any]:
+def _server_options(server: Server, root: Path) -> dict[str, Any]:
     options: dict[str, Any] = {"host": server.host, "port": server.port}
     if server.user:
         options["user"] = server.user
     if server.password is not None:
         options["password"] = dict(server.password)
+    elif server.password_variable:
+        options["password"] = {"command": password_command(server, root)}
     return options
 
 

@@ -30,5 +30,5 @@ def describe_sqlite(paths: Sequence[str]) -> Sequence[Discovery]:
     """One discovery for all of them."""
     if not paths:
         return []
-    what = Phrase(N_("{count} SQLite databases."), count=len(paths))
+    what = Phrase(N_("SQLite databases: {count}."), count=len(paths))
     return [Discovery(topic=Topic.SQLITE, what=what, why=[Evidence(path=path) for path in paths])]

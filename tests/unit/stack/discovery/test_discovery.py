@@ -186,6 +186,26 @@ def test_a_redis_without_a_port_keeps_its_volume_and_one_without_any_is_told(tmp
     assert [finding.gravity for finding in discover(tmp_path).attention] == [Gravity.WARNING]
 
 
+def test_a_password_that_only_the_service_knows_is_asked_of_it(tmp_path: Path, write: Write) -> None:
+    write(
+        "compose.yaml",
+        f"services:\n  db:\n    image: mariadb\n    ports: ['3306:3306']\n"
+        f"    environment:\n      MARIADB_USER: app\n      MARIADB_PASSWORD: {CANARY}\n"
+        f"      MARIADB_ROOT_PASSWORD: {CANARY}2\n",
+    )
+    proposals = discover(tmp_path)
+    options = component(proposals, "database").options
+    assert options["user"] == "root"
+    assert options["password"]["command"].endswith("exec -T db printenv MARIADB_ROOT_PASSWORD")
+    assert not proposals.attention
+    assert CANARY not in repr(proposals)
+
+
+def test_a_database_without_a_password_is_told(tmp_path: Path, write: Write) -> None:
+    write("compose.yaml", "services:\n  db: {image: postgres, ports: ['5432:5432']}\n")
+    assert [finding.gravity for finding in discover(tmp_path).attention] == [Gravity.WARNING]
+
+
 def test_the_data_folder_of_a_captured_database_is_not_among_the_files(tmp_path: Path, write: Write) -> None:
     write("compose.yaml", "services:\n  db:\n    image: postgres\n    ports: ['5432:5432']\n    volumes: ['./pg:/x']\n")
     write("pg/base/1", "x")
