@@ -66,7 +66,7 @@ class Bank:
                 self.moves += 1
 
 
-SECRET = "canary-of-the-stack-4711"  # noqa: S105 - for tests
+SECRET = "canary-of-the-stack-4711"
 
 
 def demand_sound_bank(connection: psycopg.Connection) -> int:

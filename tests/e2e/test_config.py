@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pivori.settings import Secret
+from tests.conftest import Pivori
 from tests.unit.cli.conftest import Here
 
 FILE = """
@@ -194,3 +195,22 @@ def test_a_plain_backup_loads_nothing_of_it(tmp_path: Path) -> None:
     loaded = {name.partition(".")[0] for name in modules}
     assert not {"pydantic", "tomllib", "tomlkit", "psycopg", "pymysql", "redis", "pyrage", "ruamel"} & loaded
     assert not [name for name in modules if name.startswith(("pivori.settings.stack_file", "pivori.components"))]
+
+
+def test_archives_go_where_the_file_says(pivori: Pivori, tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    (tmp_path / "password").write_text("secret\n")
+    (tmp_path / "password").chmod(0o600)
+    (folder / "pivori.toml").write_text(
+        '[stack]\nname = "shop"\n[archives]\ndirectory = "../kept"\npassword = { file = "../password" }\n'
+        '[[components]]\nname = "all"\nkind = "files"\npaths = ["."]\n'
+    )
+    pivori("archive", "create", "--encrypt", "aes", folder, cwd=folder)
+    [archive] = (tmp_path / "kept").glob("*.zip*")
+    pivori("archive", "verify", archive.parent / archive.name.removesuffix(".sha256"), cwd=folder)
+    listed = pivori("archive", "list", cwd=folder).stdout
+    assert archive.name.removesuffix(".sha256") in listed
+    pivori("archive", "create", folder, cwd=folder, PIVORI_BACKUP_DIR=str(tmp_path / "other"))
+    assert list((tmp_path / "other").glob("*.zip"))

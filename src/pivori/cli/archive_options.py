@@ -55,7 +55,11 @@ class ArchiveKeys:
         return self._asked.reveal()
 
     def _found(self) -> Secret | None:
-        return archive_password(self._session.runtime.environment, self._choices)
+        return archive_password(self._session.runtime.environment, self._choices, self._configured)
+
+    def _configured(self) -> Secret | None:
+        archives = self._session.archives
+        return Secret(archives.password()) if archives is not None and archives.password is not None else None
 
 
 def archive_key_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,7 +118,11 @@ def directory_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def directory_of(session: Session, given: str | None) -> Path:
     """The directory of archives."""
-    return archive_directory(session.runtime.environment, given)
+
+    def configured() -> Path | None:
+        return session.archives.directory if session.archives is not None else None
+
+    return archive_directory(session.runtime.environment, given, configured)
 
 
 def history_of(session: Session) -> History:

@@ -12,12 +12,13 @@ from typing import Final
 
 import click
 
+from pivori.cli.archive_options import directory_of
 from pivori.cli.command_table import ARCHIVE
 from pivori.cli.failures import UsageError
 from pivori.cli.group import load_command
 from pivori.cli.session import Session
 from pivori.engine.strategies import StrategyName
-from pivori.settings.archives import archive_directory, project_directory
+from pivori.settings.archives import project_directory
 from pivori.translation import N_, _
 
 SCRIPT: Final = "backup-scripts-expert.sh"
@@ -44,7 +45,7 @@ class Places:
 def places_of(session: Session, project: str | None = None, archives: str | None = None) -> Places:
     """The places as given, else as the environment says."""
     environment = session.runtime.environment
-    return Places(project=project_directory(environment, project), archives=archive_directory(environment, archives))
+    return Places(project=project_directory(environment, project), archives=directory_of(session, archives))
 
 
 @dataclass(frozen=True, kw_only=True)

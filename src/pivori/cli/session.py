@@ -17,6 +17,7 @@ from pivori.translation import _
 if TYPE_CHECKING:
     from pivori.app import App, Storage
     from pivori.cli.progress import ProgressDisplay
+    from pivori.settings.stack_file.archives import ConfiguredArchives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,17 @@ class Session:
     def app(self) -> "App":
         """The parts, for the repository of the global options."""
         return self._build(self.settings, self.runtime.storage)
+
+    @cached_property
+    def archives(self) -> "ConfiguredArchives | None":
+        """What the configuration file says about archives. Raises what is wrong with that."""
+        path = find_configuration(self.runtime.environment, self.choices)
+        if path is None:
+            return None
+        # Slow to load, and nobody needs it who has no such file.
+        from pivori.settings.stack_file.archives import configured_archives
+
+        return configured_archives(path, self.runtime.environment)
 
     def app_for(self, choices: Choices) -> "App":
         """The parts for another repository, the second one of ``copy``."""

@@ -6,6 +6,7 @@ A password given by an option sets the variables aside; of these a file or a com
 before the value.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,9 +30,14 @@ class ArchivePasswordChoices:
     keyring: str | None = None
 
 
-def archive_directory(environment: Environment, given: str | None) -> Path:
-    """The directory of archives: as given, else as the environment says, else ``/backups``."""
-    return Path(given).absolute() if given else environment.backup_directory or DEFAULT_DIRECTORY
+def archive_directory(
+    environment: Environment, given: str | None, configured: Callable[[], Path | None] = lambda: None
+) -> Path:
+    """The directory of archives: as given, else as the environment or the configuration says, else ``/backups``.
+
+    ``configured`` is asked when nobody else says it. Raises what it raises.
+    """
+    return Path(given).absolute() if given else environment.backup_directory or configured() or DEFAULT_DIRECTORY
 
 
 def project_directory(environment: Environment, given: str | None = None) -> Path:
@@ -47,8 +53,12 @@ def log_directory(environment: Environment) -> Path:
     return environment.log_directory or DEFAULT_LOG_DIRECTORY
 
 
-def archive_password(environment: Environment, choices: ArchivePasswordChoices) -> Secret | None:
-    """The password for archives; None when nobody named a place for it.
+def archive_password(
+    environment: Environment,
+    choices: ArchivePasswordChoices,
+    configured: Callable[[], Secret | None] = lambda: None,
+) -> Secret | None:
+    """The password for archives; None when nobody named a place for it. ``configured`` is asked when nobody else did.
 
     Raises ConflictingOptions, KeyringFailed, and what reading a password file or running a command raises.
     """
@@ -74,7 +84,7 @@ def archive_password(environment: Environment, choices: ArchivePasswordChoices) 
         return read_password_file(Path(file))
     if command:
         return run_password_command(command)
-    return environment.archive_password
+    return environment.archive_password or configured()
 
 
 def _from_keyring(name: str) -> Secret:

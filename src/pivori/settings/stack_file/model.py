@@ -46,7 +46,7 @@ class StackFile(OptionTable):
     )
     archives: ArchivesTable = Field(
         default=ArchivesTable(),
-        description=N_("Portable archives. Nothing uses this table yet: use PIVORI_BACKUP_DIR."),
+        description=N_("Portable archives. Options and variables come before it."),
     )
     components: list[AnyComponent] = Field(
         min_length=1, description=N_("The parts of the stack, in the order in which they are captured.")
