@@ -148,7 +148,12 @@ class CommandComponent:
         program = self._program(self.restore_command, surroundings)
         return RestorePlan(
             steps=[Phrase(N_("Give {size} to {program}."), program=program.name, size=size)],
-            replaces=[Phrase(N_("Only {program} knows what it replaces."), program=program.name)],
+            replaces=[
+                Phrase(
+                    N_("Only {program} knows what it replaces, and keeps nothing aside unless it does so itself."),
+                    program=program.name,
+                )
+            ],
             findings=program.missing(Gravity.FAILURE),
         )
 

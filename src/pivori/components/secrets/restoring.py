@@ -102,7 +102,7 @@ class Restoring:
             raise SecretNotWritten(component=self._opener.component, path=error.filename, reason=reason) from None
         finally:
             note.remove()
-        checked = Phrase(N_("{count} secrets were opened and read back where they belong."), count=len(places))
+        checked = Phrase(N_("Secrets that were opened and read back in their places: {count}."), count=len(places))
         for name in self._unwanted():
             self._remaining += [Phrase(_NOT_ASKED, name=name), Phrase(_HOW_TO_ASK)]
         return Restored(bytes=written, checked=[checked], remaining=self._remaining, counts={"secrets": len(places)})
