@@ -85,3 +85,19 @@ def test_directories_of_archives_may_be_relative(tmp_path: Path, monkeypatch: py
     environment = load_environment({"HOME": "/h", **variables})
     assert environment.project_directory == tmp_path / "p", "leaving it out would save something else"
     assert (environment.backup_directory, environment.log_directory) == (Path("/b"), None)
+
+
+def test_the_configuration_and_all_variables_for_the_secrets_it_names() -> None:
+    environment = load_environment({"PIVORI_CONFIG": "shop.toml", "DB_PASSWORD": "hunter2", "EMPTY": ""})
+    assert environment.configuration == "shop.toml"
+    assert environment.variables["DB_PASSWORD"].reveal() == "hunter2"
+    assert "EMPTY" not in environment.variables
+    assert "hunter2" not in repr(environment)
+    assert "hunter2" not in repr(environment.variables)
+    assert hash(environment) == hash(load_environment({"PIVORI_CONFIG": "shop.toml"}))
+
+
+def test_where_configurations_are() -> None:
+    assert load_environment({"HOME": "/home/ada"}).configurations == Path("/home/ada/.config")
+    assert load_environment({"HOME": "/home/ada", "XDG_CONFIG_HOME": "/c"}).configurations == Path("/c")
+    assert Environment().configurations is None

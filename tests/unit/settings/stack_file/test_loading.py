@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pivori.settings.load import Environment
 from pivori.settings.stack_file import (
@@ -284,6 +286,40 @@ def test_a_secret_in_clear_is_refused_and_never_repeated(line: str, key: str, wr
 )
 def test_a_reference_is_no_secret(line: str, write: Write) -> None:
     assert load_stack_file(write(GOOD + "[repository]\n" + line + "\n"), HERE).about.name == "shop"
+
+
+WORDS = st.sampled_from(
+    [
+        "stack",
+        "name",
+        "components",
+        "kind",
+        "files",
+        "postgres",
+        "hooks",
+        "before",
+        "password",
+        "paths",
+        "x y",
+        "recovery-order",
+    ]
+)
+VALUES = st.recursive(
+    st.integers(-3, 3) | st.booleans() | st.floats() | WORDS | st.text(max_size=3) | st.dates() | st.times(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(WORDS | st.sampled_from(list(StackFile.model_fields)), VALUES, max_size=5))
+def test_whatever_is_in_a_file_is_told_in_sentences(write: Write, data: dict[str, object]) -> None:
+    import tomlkit
+
+    path = write(tomlkit.dumps(data))
+    with pytest.raises(ConfigurationWrong) as caught:  # a file of luck alone has not both stack and components
+        load_stack_file(path, HERE)
+    assert "Input" not in str(caught.value)
 
 
 def test_recovery_follows_the_kinds_where_nothing_else_is_said() -> None:
