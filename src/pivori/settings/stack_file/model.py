@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field, PrivateAttr
 
 from pivori.settings.load import Environment
-from pivori.settings.stack_file.kinds import command, compose, files, postgres, postgres_physical, secrets
+from pivori.settings.stack_file.kinds import command, compose, files, postgres, postgres_physical, redis, secrets
 from pivori.settings.stack_file.options import Building, ComponentOptions, HookTable, OptionTable
 from pivori.settings.stack_file.tables import (
     ArchivesTable,
@@ -22,14 +22,22 @@ from pivori.stack.model import Contacts, Hook, Member, Stack
 from pivori.translation import N_
 
 AnyComponent = Annotated[
-    files.Options | postgres.Options | postgres_physical.Options | compose.Options | secrets.Options | command.Options,
+    files.Options
+    | postgres.Options
+    | postgres_physical.Options
+    | redis.Options
+    | compose.Options
+    | secrets.Options
+    | command.Options,
     Field(discriminator="kind"),
 ]
 """The kinds of components; each has its module in ``kinds``."""
 
-_FIRST_BACK: Final = ("secrets", "command", "postgres", "postgres-physical", "mysql", "redis", "compose")
-"""The kinds that are brought back first, in this order; sqlite, git and files follow."""
-_THEN_BACK: Final = ("sqlite", "git", "files")
+_BROUGHT_BACK: Final = (
+    *("secrets", "command", "postgres", "postgres-physical", "mysql", "redis", "sqlite"),
+    *("compose", "git", "files"),
+)
+"""The kinds in the order in which they are brought back where nothing else is said."""
 
 
 class StackFile(OptionTable):
@@ -103,7 +111,7 @@ class StackFile(OptionTable):
 
 def recovery_order(kinds: Mapping[str, str], wanted: Sequence[str]) -> Sequence[str]:
     """The names in the order of recovery: those that are ``wanted``, then the others by their kinds."""
-    ranks = {kind: rank for rank, kind in enumerate((*_FIRST_BACK, *_THEN_BACK))}
+    ranks = {kind: rank for rank, kind in enumerate(_BROUGHT_BACK)}
     others = sorted((name for name in kinds if name not in wanted), key=lambda name: ranks.get(kinds[name], -1))
     return [*wanted, *others]
 
