@@ -6,29 +6,17 @@ A password is never taken out of its file: what is kept is where it stands, ``{ 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from pivori.components.compose.compose_files import values_of
 from pivori.components.env_files import Unresolved, Variable, interpolated
 from pivori.stack.discovery.compose_evidence import ComposeProject
+from pivori.stack.discovery.database_urls import PORTS, named_host, parse_database_url
 from pivori.stack.discovery.env_evidence import EnvFile
 from pivori.stack.discovery.evidence import Discovery, Evidence, Topic
 from pivori.translation import N_, Phrase
 
-PORTS: Final = {"postgres": 5432, "mysql": 3306, "redis": 6379}
 TITLES: Final = {"postgres": "PostgreSQL", "mysql": "MySQL or MariaDB", "redis": "Redis"}
 
-_SCHEMES: Final = {
-    "postgres": "postgres",
-    "postgresql": "postgres",
-    "postgis": "postgres",
-    "mysql": "mysql",
-    "mysql2": "mysql",
-    "mariadb": "mysql",
-    "redis": "redis",
-    "rediss": "redis",
-    "valkey": "redis",
-}
 _IMAGES: Final = {
     "postgres": "postgres",
     "postgresql": "postgres",
@@ -53,7 +41,6 @@ _CONNECTIONS: Final = {
     "mysql": "mysql",
     "mariadb": "mysql",
 }
-_HERE: Final = frozenset({"", "localhost", "127.0.0.1", "::1", "0.0.0.0", "host.docker.internal"})  # noqa: S104
 _HOST_NAMES: Final = {
     "postgres": ("POSTGRES_HOST", "PGHOST", "POSTGRES_SERVER", "POSTGRESQL_HOST"),
     "mysql": ("MYSQL_HOST", "MARIADB_HOST"),
@@ -79,8 +66,8 @@ class Server:
     """A server of the kind ``postgres``, ``mysql`` or ``redis``.
 
     ``service`` is the compose service it runs in, in the project of ``compose_path``; ``host`` is empty when nothing of
-    it can be reached from this machine. ``password`` says where its password stands; where that is known to the
-    service alone, ``password_variable`` is the variable there.
+    it can be reached from this machine, and a path when that is by a socket. ``password`` says where its password
+    stands; where that is known to the service alone, ``password_variable`` is the variable there.
     """
 
     kind: str
@@ -90,6 +77,7 @@ class Server:
     password: Mapping[str, str] | None = None
     password_variable: str = ""
     databases: Sequence[str] = ()
+    is_encrypted: bool = False
     service: str = ""
     compose_path: str = ""
     why: Sequence[Evidence] = field(default_factory=tuple)
@@ -98,6 +86,11 @@ class Server:
     def is_reachable(self) -> bool:
         """Whether a client on this machine can come to it."""
         return bool(self.host)
+
+    @property
+    def place(self) -> str:
+        """Where it is reached: host and port, or the path of its socket."""
+        return self.host if self.host.startswith("/") else f"{self.host}:{self.port}"
 
 
 def find_servers(env_files: Sequence[EnvFile], projects: Sequence[ComposeProject]) -> Sequence[Server]:
@@ -116,22 +109,16 @@ def describe_servers(servers: Sequence[Server]) -> Sequence[Discovery]:
 
 
 def _what(server: Server) -> Phrase:
-    title = TITLES[server.kind]
-    if server.service and server.is_reachable:
+    title, service = TITLES[server.kind], server.service
+    if service and server.is_reachable:
         return Phrase(
-            N_("{title} in the service {service}, at {host}:{port}."),
-            title=title,
-            service=server.service,
-            host=server.host,
-            port=server.port,
+            N_("{title} in the service {service}, at {place}."), title=title, service=service, place=server.place
         )
-    if server.service:
+    if service:
         return Phrase(
-            N_("{title} in the service {service}, which has no port on this machine."),
-            title=title,
-            service=server.service,
+            N_("{title} in the service {service}, which has no port on this machine."), title=title, service=service
         )
-    return Phrase(N_("{title} at {host}:{port}."), title=title, host=server.host, port=server.port)
+    return Phrase(N_("{title} at {place}."), title=title, place=server.place)
 
 
 # ---------------------------------------------------------------------- compose
@@ -239,37 +226,20 @@ def _in_urls(file: EnvFile) -> list[Server]:
     """The servers whose URLs stand in a file."""
     found = []
     for variable in file.variables:
-        parts = _database_url(variable.value)
-        if parts is not None:
-            found.append(_server_of_url(file, variable, parts))
+        address = parse_database_url(variable.value)
+        if address is not None:
+            server = Server(
+                kind=address.kind,
+                host=address.host,
+                port=address.port,
+                user=address.user,
+                password={"env-file": file.path, "key": variable.name} if address.has_password else None,
+                databases=(address.database,) if address.database else (),
+                is_encrypted=address.is_encrypted,
+                why=[Evidence(path=file.path, line=variable.line)],
+            )
+            found.append(server)
     return found
-
-
-def _database_url(value: str) -> SplitResult | None:
-    """The parts of a URL of a database server; None for every other text."""
-    scheme = value.partition("://")[0].partition("+")[0].lower()
-    if "://" not in value or scheme not in _SCHEMES:
-        return None
-    try:
-        parts = urlsplit(value)
-        _port = parts.port
-    except ValueError:
-        return None
-    return parts
-
-
-def _server_of_url(file: EnvFile, variable: Variable, parts: SplitResult) -> Server:
-    kind = _SCHEMES[parts.scheme.partition("+")[0].lower()]
-    database = unquote(parts.path.strip("/"))
-    return Server(
-        kind=kind,
-        host=_named_host(parts.hostname or ""),
-        port=parts.port or PORTS[kind],
-        user=unquote(parts.username or ""),
-        password={"env-file": file.path, "key": variable.name} if parts.password else None,
-        databases=(database,) if database and kind != "redis" else (),
-        why=[Evidence(path=file.path, line=variable.line)],
-    )
 
 
 def _in_variables(file: EnvFile) -> list[Server]:
@@ -313,7 +283,7 @@ def _server_of_variables(
     port, user, password, name = (file.find(*words) if words else None for words in (ports, users, passwords, names))
     return Server(
         kind=kind,
-        host=_named_host(host.value),
+        host=named_host(host.value),
         port=int(port.value) if port is not None and port.value.isdecimal() else PORTS[kind],
         user=user.value if user is not None else "",
         password={"env-file": file.path, "key": password.name} if password is not None else None,
@@ -345,10 +315,6 @@ def _is_same(known: Server, server: Server) -> bool:
     if known.service and server.host == known.service:
         return True
     return known.is_reachable and (known.host, known.port) == (server.host, server.port)
-
-
-def _named_host(host: str) -> str:
-    return "localhost" if host.lower() in _HERE else host
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

@@ -180,7 +180,7 @@ class _Making:
                 self._add(name, "command", command, _DATABASE, server.why)
             if server.service and (server.is_reachable or command is not None):
                 self._captured.setdefault(server.compose_path, set()).add(server.service)
-            if server.is_reachable and "password" not in _server_options(server, self._root) and server.kind != "redis":
+            if server.is_reachable and _lacks_password(server):
                 self._warn(N_("No password was found for {title} of {component}."), server, component=name)
 
     def add_sqlite(self, databases: Sequence[str]) -> None:
@@ -252,11 +252,22 @@ def _server_name(server: Server, servers: Sequence[Server]) -> str:
     usual = _USUAL_NAMES[server.kind]
     if sum(_USUAL_NAMES[other.kind] == usual for other in servers) == 1:
         return usual
-    return _word(f"{usual}-{server.service or ('' if server.host == 'localhost' else server.host) or server.kind}")
+    place = "" if server.host.startswith(("/", "localhost")) else server.host
+    return _word(f"{usual}-{server.service or place or server.kind}")
+
+
+def _lacks_password(server: Server) -> bool:
+    """Whether a password is usual there: over a socket and for Redis it is not."""
+    return not (server.password or server.password_variable or server.kind == "redis" or server.host.startswith("/"))
 
 
 def _server_options(server: Server, root: Path) -> dict[str, Any]:
-    options: dict[str, Any] = {"host": server.host, "port": server.port}
+    is_socket = server.host.startswith("/")
+    options: dict[str, Any] = {"socket" if is_socket else "host": server.host}
+    if not is_socket or server.kind == "postgres":
+        options["port"] = server.port
+    if server.is_encrypted:
+        options["tls"] = True
     if server.user:
         options["user"] = server.user
     if server.password is not None:

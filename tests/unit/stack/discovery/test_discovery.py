@@ -124,7 +124,15 @@ def test_no_value_of_an_env_file_is_shown_or_kept(tmp_path: Path, write: Write) 
         ),
         ("A=mariadb://u:p@db.example/d", "mysql", {"host": "db.example", "port": 3306, "user": "u"}),
         ('export A="redis://:p@localhost:6380/1"', "redis", {"host": "localhost", "port": 6380}),
-        ("A=rediss://default:p@r.example", "redis", {"host": "r.example", "port": 6379, "user": "default"}),
+        (
+            "A=rediss://default:p@r.example",
+            "redis",
+            {"host": "r.example", "port": 6379, "user": "default", "tls": True},
+        ),
+        ("A=postgresql://u:p@/d?host=/run/pg&port=6001", "postgres", {"socket": "/run/pg", "port": 6001, "user": "u"}),
+        ("A=postgresql://u:p@%2Frun%2Fpg/d", "postgres", {"socket": "/run/pg", "port": 5432, "user": "u"}),
+        ("A=mysql://u:p@/d?unix_socket=/run/my.sock", "mysql", {"socket": "/run/my.sock", "user": "u"}),
+        ("A=redis+socket://:p@/run/redis.sock", "redis", {"socket": "/run/redis.sock"}),
     ],
 )
 def test_the_urls_of_databases_are_understood(
