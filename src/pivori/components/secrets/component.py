@@ -64,6 +64,24 @@ class ReportNotUnderstood(ComponentFailed):
     hint = N_("Open the files with `age -d`, as RECOVERY.md says.")
 
 
+class IdentityUnreadable(ComponentFailed):
+    """The file that is said to hold the private key cannot be read."""
+
+    code = "identity-unreadable"
+    message = N_("The private key cannot be read from {path}: {reason}.")
+    hint = N_("Correct the setting `identity`, or the file's permissions.")
+
+
+def _read_identity(path: str) -> str:
+    """The content of an identity file. Raises IdentityUnreadable."""
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise IdentityUnreadable(path=path, reason=error.strerror or str(error)) from None
+    except UnicodeDecodeError:
+        raise IdentityUnreadable(path=path, reason=N_("it is no text")) from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class SecretsComponent:
     """Files and outputs of commands that only the holder of a private key can read in the repository.
@@ -217,9 +235,14 @@ class SecretsComponent:
             request,
             surroundings,
             facts=self._facts(source.report),
-            opener=Opener(self.identity, self.name),
+            opener=Opener(self._identity_of(request), self.name),
             commands_to=self.restore_commands_to,
         )
+
+    def _identity_of(self, request: RestoreRequest) -> Reveal | None:
+        """What gives the private key: the file in the setting ``identity``, otherwise what the configuration names."""
+        given = request.settings.get("identity")
+        return self.identity if given is None else lambda: _read_identity(given)
 
     def _check(
         self, secret: SealedSecret, source: Source, recipients: Sequence[str], opener: Opener, notes: SealNotes

@@ -236,3 +236,19 @@ def test_the_way_back_by_hand_works(stack: SecretStack, tmp_path: Path) -> None:
         assert (tmp_path / "back" / name).stat().st_mode == (stack.root / name).stat().st_mode
     assert key.read_text() == "secret of key\n"
     assert (tmp_path / "outputs" / "token").read_text() == "secret of token\n"
+
+
+def test_the_key_is_in_another_file_than_the_configuration_says(stack: SecretStack, tmp_path: Path) -> None:
+    before = modes(stack.root)
+    taken = stack.capture()
+    lose(stack)
+    assert stack.component.identity is not None
+    (tmp_path / "brought").write_text("# brought here\n" + stack.component.identity())
+    elsewhere = replace(stack.component, identity=None)
+    with pytest.raises(NoIdentity):
+        elsewhere.restore(taken, in_place(stack.root), stack.surroundings)
+    request = in_place(stack.root, identity=str(tmp_path / "brought"))
+    elsewhere.restore(taken, request, stack.surroundings)
+    assert modes(stack.root) == before
+    missing = in_place(stack.root, identity=str(tmp_path / "nowhere"))
+    assert has_failure(elsewhere.plan(taken, missing, stack.surroundings).findings)
