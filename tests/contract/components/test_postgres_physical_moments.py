@@ -20,6 +20,7 @@ import pytest
 from pivori.clock import SystemClock
 from pivori.components.base import Finding, PivoriError, ReadInto, Report, Restored, RestoreRequest, Stored, has_failure
 from pivori.components.postgres.server import Server
+from pivori.components.postgres_physical import recovering
 from pivori.components.postgres_physical.capturing import CannotCapture
 from pivori.components.postgres_physical.component import PostgresPhysical
 from pivori.components.postgres_physical.facts import Facts
@@ -29,7 +30,7 @@ from pivori.components.postgres_physical.recovering import CannotRestore
 from pivori.components.postgres_physical.target import TargetOutOfReach
 from pivori.testing.capture_folder import FolderCapture, FolderSink
 from pivori.testing.component_contract import move_aside, surroundings_in
-from tests.servers.postgres import PLACE, VERSIONS, PostgresServer, as_server_user, postgres_server
+from tests.servers.postgres import PASSWORD, PLACE, VERSIONS, PostgresServer, as_server_user, postgres_server
 
 SLOT = "pivori_bank"
 
@@ -545,6 +546,54 @@ def test_what_the_slot_holds_back_is_watched(bank: Bank) -> None:
     assert found.counts["bytes held back"] > 1000
     assert any("holds back" in finding.message for finding in found.findings)
     assert not has_failure(found.findings)
+
+
+def test_a_password_opens_both_connections_and_is_nowhere_in_what_is_kept(bank: Bank) -> None:
+    bank.server.demand_password()
+    with pytest.raises(PivoriError):
+        bank.capture()
+    with_password = replace(bank.component, server=replace(bank.component.server, password=lambda: PASSWORD))
+    bank.component = with_password
+    captured = bank.capture()
+    assert not has_failure(with_password.inspect(bank.surroundings).findings)
+    assert bank.restore(captured, bank.to()).checked
+    kept = [str(captured.report), *(path.read_text() for path in (bank.top / "own").rglob("*") if path.is_file())]
+    assert not any(PASSWORD in text for text in kept)
+
+
+def test_segments_of_another_size(bank: Bank) -> None:
+    bank.server.stop()
+    shutil.rmtree(bank.server.data)
+    initdb = [*as_server_user(), bank.server.programs / "initdb", "-D", bank.server.data, "-U", "postgres"]
+    options = ["--wal-segsize=1", "--auth=trust", "--no-sync", "--data-checksums", "--locale=C.UTF-8"]
+    subprocess.run([*initdb, *options], check=True, capture_output=True, cwd="/")
+    bank.server.start()
+    bank.server.run("create table accounts (id int primary key, money int)", "insert into accounts values (1, 100)")
+    bank.capture()
+    bank.server.run("insert into accounts select n, 100 from generate_series(2, 50000) n")
+    captured = bank.capture()
+    assert captured.report.counts["segments"] > 3
+    assert not bank.verify(captured)
+    bank.restore(captured, bank.to())
+    with bank.beside() as other:
+        assert other.rows(ALL) == [(50000, 5000000)]
+
+
+def test_a_restore_that_is_interrupted_leaves_nothing(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    captured = bank.capture()
+    pids: list[int] = []
+
+    def interrupt(server: object) -> None:
+        pid = next((bank.top / "back" / "bank").glob("*/data/postmaster.pid"))
+        pids.append(int(pid.read_text().split("\n", 1)[0]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recovering, "read_all", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        bank.component.restore(captured, bank.to(), bank.surroundings)
+    assert not Path(f"/proc/{pids[0]}").exists()
+    assert not list((bank.top / "back" / "bank").iterdir())
+    assert not list(bank.surroundings.state.iterdir())
 
 
 RESTORED = """

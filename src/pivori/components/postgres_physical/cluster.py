@@ -34,7 +34,7 @@ _CLUSTER: Final = """
 """
 
 _SLOT: Final = """
-    select slot_type, active, coalesce(wal_status, ''), restart_lsn::text,
+    select slot_type, coalesce(wal_status, ''), restart_lsn::text,
            pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end,
                            restart_lsn)::bigint
     from pg_replication_slots where slot_name = %s
@@ -71,7 +71,6 @@ class Slot:
     """The replication slot. ``restart`` is where the log begins that it holds, None when it holds none."""
 
     physical: bool
-    active: bool
     status: str
     restart: int | None
     held: int
@@ -110,10 +109,9 @@ def look_at_slot(sql: "Connection[Any]", name: str) -> Slot | None:
     row = sql.execute(_SLOT, [name]).fetchone()
     if row is None:
         return None
-    kind, active, status, restart, held = row
+    kind, status, restart, held = row
     return Slot(
         physical=kind == "physical",
-        active=active,
         status=status,
         restart=parse_lsn(restart) if restart else None,
         held=max(int(held or 0), 0),

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from pivori.components.base import Report
-from pivori.components.postgres_physical.lsn import format_lsn, parse_lsn, segment_path, segments
+from pivori.components.postgres_physical.lsn import parse_lsn, segment_path, segments
 
 
 class BaseFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +75,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         """The files of the log since a base: path, name of the segment, first position, length."""
         found = segments(self.timeline, parse_lsn(base.start), self.end, self.segment_size)
         return [(segment_path(name, size, self.segment_size), name, first, size) for name, first, size in found]
-
-    def earliest(self) -> str:
-        """The first position that can be brought back."""
-        return format_lsn(parse_lsn(self.bases[0].end))
 
 
 def history_path(timeline: int) -> str:
