@@ -253,7 +253,7 @@ class BringingBack:
             return
         files = [word for place in self._file_places() for word in ("--file", str(place))]
         command = [self._program, "compose", "--project-name", project.name, *files]
-        command += ["up", "--detach", "--no-start", "--no-recreate"]
+        command += ["up", "--no-start", "--no-recreate"]
         variables: dict[str, str | None] = {"DOCKER_HOST": f"unix://{self._engine.path}"}
         try:
             status, said = run_to_end(command, directory=os.fsencode(self._request.root), variables=variables)
