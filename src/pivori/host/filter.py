@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from pivori.host.process import CommandNotStarted
 
 _TAIL: Final = 8 << 10
 _PATIENCE: Final = 5.0
+_PIPE_SIZE: Final = 1 << 20
+"""Bytes the system holds between the program and its reader."""
 NOWHERE: Final = subprocess.DEVNULL
 """For an output that nobody wants."""
 _SECRET: Final = "{secret}"  # noqa: S105 - the place of a descriptor's number
@@ -120,7 +123,17 @@ def start_filter(
         for own in (descriptor, stdin if first is not None else None):
             if isinstance(own, int):
                 os.close(own)
+    _widen(process.stdout)
     return Filter(process, with_children=with_children)
+
+
+def _widen(stream: IO[bytes] | None) -> None:
+    """Let a program write ahead while its reader works: the default of 64 KiB costs a switch per 64 KiB."""
+    if stream is not None and sys.platform == "linux":
+        import fcntl  # absent where there are no such pipes
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
 
 def _keep_errors(stream: IO[bytes], errors: bytearray) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from typing import TYPE_CHECKING, Final
 
 from pivori.components.base import ComponentFailed, Json, ProgramFailed, Sink, Stored
@@ -118,7 +119,7 @@ class Dumper:
         with self._start("pg_dump", options, name) as dump:
 
             def read(buffer: memoryview) -> int:
-                count = (dump.stdout.readinto(buffer) or 0) if dump.stdout is not None else 0
+                count = _fill(dump.stdout, buffer)
                 if not count:
                     # Before the sink takes this for the end: half a dump is none.
                     warnings.extend(_end(dump, "pg_dump"))
@@ -212,6 +213,14 @@ def _end(dump: Filter, program: str) -> list[str]:
     if status:
         raise failure_of(program, status, said)
     return [as_text(line.encode()) for line in said.splitlines() if line.strip()]
+
+
+def _fill(stream: FileIO | None, buffer: memoryview) -> int:
+    """Fill a buffer, whole but at the end: a pipe gives little at a time, and whoever takes it works in large steps."""
+    count = 0
+    while stream is not None and count < len(buffer) and (more := stream.readinto(buffer[count:])):
+        count += more
+    return count
 
 
 def _only(connection: "psycopg.Connection", query: str) -> str:
