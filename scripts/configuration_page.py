@@ -22,10 +22,11 @@ END = "<!-- options: end -->"
 def options() -> str:
     """The tables, each with its heading."""
     from pivori.settings.stack_file.described import (
-        common_keys,
-        kind_table,
+        common_options,
+        kind_description,
         kinds,
         options_of,
+        own_options,
         resolved,
         sections,
         shared_table,
@@ -42,13 +43,11 @@ def options() -> str:
         lines += _table(options_of(resolved(table["items"]) if array else table))
     components = {section.key: section for section in sections()}["components"]
     lines += ["### `[[components]]`", "", components.description, "", "Components of all kinds have:", ""]
-    common = {option.key: option for option in options_of(kind_table("files"))}
-    lines += _table([common[key] for key in common_keys()])
+    lines += _table(common_options())
     for kind in kinds():
-        own = {option.key: option for option in options_of(kind_table(kind))}
-        description = own.pop("kind").description
-        lines += [f'### `kind = "{kind}"`', "", f"{description} {_page_of(kind)}".rstrip(), ""]
-        lines += _table([option for key, option in own.items() if key not in common_keys()])
+        heading = f'### `kind = "{kind}"`'
+        lines += [heading, "", f"{kind_description(kind)} {_page_of(kind)}".rstrip(), ""]
+        lines += _table(own_options(kind))
     lines += ["### Where a secret is", "", 'One of these, as in `password = { file = "/etc/shop/password" }`:', ""]
     lines += _table(options_of(shared_table("SecretReference")))
     return "\n".join(lines)

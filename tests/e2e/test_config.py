@@ -17,7 +17,7 @@ FILE = """
 name = "shop"
 
 [repository]
-location = "repository"
+location = "../kept/repository"
 password = { file = "password" }
 
 [[components]]
@@ -42,7 +42,7 @@ def shop(here: Here) -> Path:
     (shop / "password").write_text("of the shop")
     (shop / "password").chmod(0o600)
     here("init", "--config", shop / "pivori.toml")
-    assert (shop / "repository" / "config").exists()
+    assert (here.home / "kept" / "repository" / "config").exists()
     return shop
 
 
@@ -105,7 +105,7 @@ def test_a_secret_in_clear_is_refused_and_not_shown(here: Here, shop: Path) -> N
 def test_show_has_the_defaults_and_the_places_of_secrets(here: Here, shop: Path) -> None:
     said = here("config", "show", "--config", shop / "pivori.toml", variables={"SHOP_TOKEN": Secret("hunter2")})
     shown = tomllib.loads(said.out)
-    assert shown["repository"] == {"location": "repository", "password": {"file": "password"}}
+    assert shown["repository"] == {"location": "../kept/repository", "password": {"file": "password"}}
     assert shown["components"][0]["paths"] == ["."]
     assert shown["components"][0]["rto"] == 3600
     assert "of the shop" not in said.out
@@ -147,7 +147,7 @@ class TestRepository:
         assert (here.home / "back" / str(shop / "password").lstrip("/")).read_text() == "of the shop"
 
     def test_a_file_in_the_current_folder_is_in_force(self, here: Here, shop: Path) -> None:
-        text = f"[repository]\nlocation = '{shop}/repository'\npassword.file = '{shop}/password'\n"
+        text = f"[repository]\nlocation = '{here.home}/kept/repository'\npassword.file = '{shop}/password'\n"
         (here.home / "pivori.toml").write_text(text)
         assert here.json("snapshots") == [[]]
 
@@ -208,7 +208,7 @@ def test_archives_go_where_the_file_says(pivori: Pivori, tmp_path: Path) -> None
         '[[components]]\nname = "all"\nkind = "files"\npaths = ["."]\n'
     )
     pivori("archive", "create", "--encrypt", "aes", folder, cwd=folder)
-    [archive] = (tmp_path / "kept").glob("*.zip*")
+    [archive] = (tmp_path / "kept").glob("*.zip")
     pivori("archive", "verify", archive.parent / archive.name.removesuffix(".sha256"), cwd=folder)
     listed = pivori("archive", "list", cwd=folder).stdout
     assert archive.name.removesuffix(".sha256") in listed

@@ -12,11 +12,13 @@ _SECRET_KEY: Final = re.compile(
 )
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:(?P<secret>[^\s@/]+)@", re.I)
 _ASSIGNED: Final = re.compile(
-    r"(?:^|[\s?&;'\"_-])(?:password|passwd|passphrase|pwd|secret|token|api_?key)\s*=\s*(?P<secret>[^\s;&]+)", re.I
+    r"(?<![$\w])[\w-]*(?:password|passwd|passphrase|_pwd|secret|token|api[_-]?key)=(?P<secret>[^\s;&]+)", re.I
 )
 _KEY_MATERIAL: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY|AGE-SECRET-KEY-1", re.I)
 
-IN_A_KEY: Final = N_('a secret in clear; write where it is: {{ file = "…" }}, or command, env, keyring in its place')
+IN_A_KEY: Final = N_(
+    'a secret in clear; write where it is: {{ file = "…" }}, or command, env, env-file, keyring in its place'
+)
 IN_A_URL: Final = N_("an address with a password in it; leave it out, and name its place: password = {{ file = … }}")
 IN_A_TEXT: Final = N_("a text with a secret in it; let the command read the secret from a file or a variable")
 
@@ -52,4 +54,5 @@ def _problem(path: Path, value: str) -> str | None:
 
 def _is_secret(text: str) -> bool:
     """Whether it is the secret itself, not a variable that a shell puts in its place, or nothing."""
-    return not text.strip("'\"").startswith(("$", "<", "{", "%")) and bool(text.strip("'\""))
+    text = text.strip("'\"")
+    return bool(text) and not text.startswith(("$", "`", "<", "{", "%"))

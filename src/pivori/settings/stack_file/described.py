@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pivori.settings.stack_file.lines import Path
 from pivori.settings.stack_file.model import StackFile
+from pivori.settings.stack_file.options import ComponentOptions
 
 Node = Mapping[str, Any]
 """A piece of a JSON schema."""
@@ -58,10 +59,21 @@ def kinds() -> Sequence[str]:
     return list(_components()["discriminator"]["mapping"])
 
 
-def common_keys() -> Sequence[str]:
+def common_options() -> Sequence[Option]:
     """The options that components of all kinds have."""
-    tables = [kind_table(kind)["properties"] for kind in kinds()]
-    return [key for key in tables[0] if key != "kind" and all(key in table for table in tables)]
+    return options_of(ComponentOptions.model_json_schema(by_alias=True))
+
+
+def own_options(kind: str) -> Sequence[Option]:
+    """The options of a kind of component beside ``kind``: its own, and common ones that it has otherwise."""
+    common = common_options()
+    return [option for option in options_of(kind_table(kind)) if option.key != "kind" and option not in common]
+
+
+def kind_description(kind: str) -> str:
+    """What a kind of component is."""
+    description: str = kind_table(kind)["properties"]["kind"]["description"]
+    return description
 
 
 def shared_table(name: str) -> Node:

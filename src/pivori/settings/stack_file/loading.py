@@ -13,6 +13,7 @@ from pivori.settings.stack_file.document import Document, document_of, name_of, 
 from pivori.settings.stack_file.mistakes import Found, nearest
 from pivori.settings.stack_file.model import StackFile
 from pivori.settings.stack_file.options import Building
+from pivori.settings.stack_file.repository import located
 from pivori.settings.stack_file.wording import understood
 from pivori.stack.model import Stack
 from pivori.translation import N_, Phrase
@@ -31,6 +32,7 @@ def stack_file_in(document: Document, environment: Environment) -> StackFile:
     refuse(document, [*clear, *found])
     loaded = StackFile.model_validate(document.data, by_alias=True, by_name=False)
     loaded.came_from(document.path, document.content)
+    refuse(document, list(_repository_within(loaded, environment)))
     return loaded
 
 
@@ -79,6 +81,18 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[Found]:
             yield Found(place, Phrase(N_("there is no component with the name “{name}”"), name=name), near)
         elif name in order[:number]:
             yield Found(place, Phrase(N_("“{name}” stands here twice"), name=name))
+
+
+def _repository_within(loaded: StackFile, environment: Environment) -> Iterator[Found]:
+    """A repository among the files that it keeps would be captured itself, and moved aside by a restore in place."""
+    building = loaded.building(environment)
+    location = located(loaded.repository.location, building)
+    for options in loaded.components if location is not None else ():
+        paths = getattr(options, "paths", ()) if getattr(options, "kind", "") == "files" else ()
+        for path in map(building.path, paths):
+            if location is not None and Path(location.removeprefix("local:")).is_relative_to(path):
+                problem = N_("the repository may not lie in {path}, which the component {name} takes and brings back")
+                yield Found(("repository", "location"), Phrase(problem, path=str(path), name=options.name))
 
 
 def _without_root(document: Document, environment: Environment) -> Iterator[Found]:

@@ -20,15 +20,15 @@ def configured_repository(path: Path, environment: Environment) -> Configured:
     building = Building(root_of(document, environment), environment)
     return Configured(
         path=document.path,
-        repository=_location(table.location, building),
+        repository=located(table.location, building),
         password=None
         if table.password is None
         else PasswordSource(kind=PasswordFrom.CONFIGURATION, reveal=table.password.reveal(building)),
     )
 
 
-def _location(location: str | None, building: Building) -> str | None:
-    """An address as it is, a path as an absolute one."""
+def located(location: str | None, building: Building) -> str | None:
+    """Where the repository is: an address as it is, a path as an absolute one."""
     if location is None or ":" in location.partition("/")[0]:
         return location
     return str(building.path(location))

@@ -8,10 +8,11 @@ from typing import Any, Final
 from pivori.settings.stack_file.described import (
     Node,
     Option,
-    common_keys,
-    kind_table,
+    common_options,
+    kind_description,
     kinds,
     options_of,
+    own_options,
     resolved,
     sections,
     shared_table,
@@ -67,23 +68,24 @@ def _components(translate: Translate, section: Option) -> Iterator[str]:
 
 
 def _component(translate: Translate, kind: str, *, is_active: bool) -> Iterator[str]:
-    options = {option.key: option for option in options_of(kind_table(kind))}
+    name, *common = common_options()
+    own = own_options(kind)
     front = "" if is_active else "# "
-    description = translate(options.pop("kind").description)
-    yield from _comment(translate(_KIND).format(kind=kind, description=description))
+    yield from _comment(translate(_KIND).format(kind=kind, description=translate(kind_description(kind))))
     yield f"{front}[[components]]"
     yield f'{front}kind = "{kind}"'
     if is_active:
-        yield from _comment(translate(options["name"].description))
+        yield from _comment(translate(name.description))
     yield f'{front}name = "my-{kind}"'
-    common = [options.pop(key) for key in common_keys()]
-    for option in options.values():
+    for option in own:
         yield from _option(translate, option, is_active=is_active and option.is_required)
     if is_active:
-        for option in common[1:]:
+        for option in common:
             yield from _option(translate, option, is_active=False)
-    else:
-        yield from _comment(translate(_COMMON).format(keys=", ".join(option.key for option in common[1:])))
+        return
+    changed = {option.key for option in own}
+    as_above = ", ".join(option.key for option in common if option.key not in changed)
+    yield from _comment(translate(_COMMON).format(keys=as_above))
 
 
 def _option(translate: Translate, option: Option, *, is_active: bool) -> Iterator[str]:

@@ -258,6 +258,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ('password = { file = "x", token = "hunter2" }', "repository.password.token"),
         ('location = "sftp://me:hunter2@host/x"', "repository.location"),
         ('password = { command = "echo --password=hunter2" }', "repository.password.command"),
+        ('password = { command = "PGPASSWORD=hunter2 psql" }', "repository.password.command"),
         ('password = { file = "AGE-SECRET-KEY-1hunter2" }', "repository.password.file"),
         ('api-key = "hunter2"', "repository.api-key"),
     ],
@@ -279,6 +280,8 @@ def test_a_secret_in_clear_is_refused_and_never_repeated(line: str, key: str, wr
         'location = "https://host:8000/x"',
         'password = { command = "curl https://me:$TOKEN@host" }',
         'password = { command = "show --password-file=/x token" }',
+        'password = { command = "TOKEN=$(cat /x) show" }',
+        'password = { command = "test $TOKEN = x" }',
         'password = { env = "PASSWORD" }',
         'password = { file = "/run/secrets/password" }',
         'password = { env-file = ".env", key = "DB_PASSWORD" }',
@@ -337,3 +340,17 @@ def test_every_kind_that_there_is_has_its_place() -> None:
     modules = {module.name.replace("_", "-") for module in pkgutil.iter_modules(kinds.__path__)}
     assert set(known()) == modules
     assert StackFile.model_fields["about"].alias == "stack"
+
+
+@pytest.mark.parametrize(
+    ("location", "is_within"),
+    [("backup", True), ("local:/srv/shop/backup", True), ("/srv/shop", True), ("/srv/shop2", False), ("../b", False)],
+)
+def test_the_repository_does_not_lie_among_the_files_it_keeps(location: str, is_within: bool, write: Write) -> None:
+    text = GOOD + f'[repository]\nlocation = "{location}"\n'
+    if not is_within:
+        assert load_stack_file(write(text), HERE).repository.location == location
+        return
+    ((line, key, problem, _near),) = mistakes(write, text)
+    assert (line, key) == (text.count("\n"), "repository.location")
+    assert problem == "the repository may not lie in /srv/shop, which the component source takes and brings back"
