@@ -4,10 +4,14 @@ A target returns when the bytes are read or properly refused; whatever it raises
 ``name`` lie in ``corpus/name``.
 """
 
+import json
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+from pivori.components.compose.compose_files import ComposeFileUnreadable, merged, parse_compose_file, without_values
+from pivori.components.env_files import parse_env, password_in
 from pivori.repository.compression import DamagedFrame, decompress
 from pivori.repository.config import ConfigDamaged, UnsupportedVersion, decode_config, encode_config
 from pivori.repository.crypto import OVERHEAD, Box, MasterKey
@@ -29,6 +33,9 @@ from pivori.repository.tree import (
     raw_name,
     references,
 )
+from pivori.stack.discovery.compose_evidence import ComposeProject
+from pivori.stack.discovery.database_evidence import find_servers
+from pivori.stack.discovery.database_urls import parse_database_url
 
 NAME: Final = "ab" * 32
 BOX: Final = Box(MasterKey(bytes(32), bytes(16), bytes(16)))
@@ -182,8 +189,35 @@ def fuzz_frame(data: bytes) -> None:
         assert length in (None, len(plain))
 
 
+def fuzz_env_file(data: bytes) -> None:
+    """Assignments are found on their lines, and looking for servers in them finds or finds not."""
+    text = data.decode(errors="replace")
+    for variable in parse_env(text):
+        assert 1 <= variable.line <= text.count("\n") + 1
+        assert variable.name
+        password_in(variable.value)
+        address = parse_database_url(variable.value)
+        assert address is None or 0 <= address.port < 1 << 20
+
+
+def fuzz_compose_file(data: bytes) -> None:
+    """A compose file is refused, or it is JSON, also without what may be secret, and no value of a variable is left."""
+    try:
+        file = parse_compose_file(Path("compose.yaml"), data)
+    except ComposeFileUnreadable:
+        return
+    both = merged([file, file])
+    json.dumps(without_values(both))
+    project = ComposeProject(paths=["compose.yaml"], files=[file], configuration=both)
+    find_servers([], [project])
+    project.volumes_of(set(project.services))
+    project.binds_outside(Path("/srv"))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
+    "compose-file": fuzz_compose_file,
     "config": fuzz_config,
+    "env-file": fuzz_env_file,
     "frame": fuzz_frame,
     "index": fuzz_index,
     "key": fuzz_key,

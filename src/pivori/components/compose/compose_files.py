@@ -5,6 +5,7 @@ them up, and nothing in them is carried out.
 """
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,12 @@ def parse_compose_file(path: Path, content: bytes) -> ComposeFile:
         text = content.decode()
         if _is_nested_without_end(text):
             raise ValueError(_TOO_LARGE)
-        loaded = YAML(typ="rt").load(text)
+        yaml = YAML(typ="rt")
+        yaml.max_depth = _DEEPEST
+        with warnings.catch_warnings():
+            # An anchor that is used twice, a number as YAML 1.1 writes it: docker compose takes both.
+            warnings.simplefilter("ignore")
+            loaded = yaml.load(text)
         reading = _Reading()
         data = reading.plain(loaded, ())
     except (YAMLError, ValueError, RecursionError, AttributeError, TypeError) as error:
