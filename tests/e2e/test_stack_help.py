@@ -1,12 +1,16 @@
 """What helps when something went wrong with a stack: hooks that are undone, runbooks, and who to call."""
 
 import json
+import os
+import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Pivori
+from tests.restic import Restic, environment
 
 CONFIGURATION = """
 [stack]
@@ -82,6 +86,25 @@ def test_resume_undoes_what_a_killed_backup_left(pivori: Pivori, app: Path) -> N
     assert "echo after" in records[0]["what"]
     assert records[1] == {"message_type": "summary", "undone": 1, "whole": True}
     assert pivori("resume", cwd=app).stdout == "There is nothing to undo.\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_backup_undoes_its_hooks_itself(pivori: Pivori, app: Path, number: signal.Signals) -> None:
+    configure(app, before="echo $$ > within; sleep 600; echo late >> log")
+    run = pivori.start("backup", "--config", app / "pivori.toml")
+    within = app / "within"
+    try:
+        while not (within.exists() and within.read_text()):
+            assert run.poll() is None
+        run.send_signal(number)
+        _output, said = run.communicate()
+    finally:
+        run.kill()
+    assert run.returncode == 130, said
+    assert log(app) == ["before", "after"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(within.read_text()), 0)
+    assert not list((pivori.home / ".local/state/pivori/stacks/shop/undo").iterdir())
 
 
 def test_the_next_backup_undoes_it_too(pivori: Pivori, app: Path) -> None:
@@ -162,3 +185,44 @@ def test_fatal_errors_of_a_stack_end_with_who_to_call(pivori: Pivori, app: Path,
 def test_other_commands_do_not_name_anybody(pivori: Pivori, app: Path) -> None:
     (app.parent / "repository").rename(app.parent / "unplugged")
     assert "call" not in pivori("snapshots", cwd=app, expect=10).stderr
+
+
+@pytest.mark.parametrize("language", [0, 1], ids=["English", "French"])
+def test_recovery_md_is_the_way_back_with_restic_alone(
+    pivori: Pivori, app: Path, newest_restic: Restic, tmp_path: Path, language: int
+) -> None:
+    """Its commands, in their order, with only what the reader has to fill in filled in."""
+    (app / "src" / "two words.txt").write_text("content\n")
+    pivori("backup", cwd=app)
+    pivori("backup", "--tag", "later", cwd=app)
+    repository, key = app.parent / "repository", app / "key"
+    snapshots = newest_restic.json(repository, key, "snapshots")
+    document = newest_restic.run(repository, key, "dump", snapshots[0]["id"], "/RECOVERY.md").stdout
+    by_hand = document.split("\n---\n")[language]
+    by_hand = by_hand[by_hand.index("Sans Pivori" if language else "Without Pivori") :]
+    script = "\n".join(re.findall(r"^```sh\n(.*?)\n```$", by_hand, re.MULTILINE | re.DOTALL))
+    place = tmp_path / "a place"
+    for name, value in (
+        ("REPOSITORY", repository),
+        ("PASSWORD_FILE", key),
+        ("PLACE", place),
+        ("SNAPSHOT", snapshots[0]["id"]),
+    ):
+        assert f"{name}=…" in script
+        script = script.replace(f"{name}=…", f"{name}='{value}'")
+    was = {path.name: path.read_bytes() for path in (app / "src").iterdir()}
+    (app / "src").rename(tmp_path / "lost")
+    home = environment(tmp_path)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "restic").symlink_to(newest_restic.path)
+    done = subprocess.run(
+        ["/bin/sh", "-eu"],
+        input=script,
+        text=True,
+        capture_output=True,
+        check=False,
+        env=home | {"PATH": f"{programs}:{home['PATH']}", "RESTIC_CACHE_DIR": str(tmp_path / "cache")},
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name: path.read_bytes() for path in (app / "src").iterdir()} == was

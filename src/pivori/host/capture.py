@@ -7,6 +7,7 @@ Never through a shell, but for the command lines that the user wrote for one: :f
 import contextlib
 import os
 import pwd
+import select
 import signal
 import subprocess
 import threading
@@ -172,12 +173,22 @@ def kill_shell_line(name: str) -> bool:
     found = False
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (folder / "cmdline").read_bytes().startswith(wanted) and os.getpgid(int(folder.name)) == int(
-                folder.name
-            ):
-                os.killpg(int(folder.name), signal.SIGKILL)
-                found = True
+            if (folder / "cmdline").read_bytes().startswith(wanted):
+                found |= _kill_leader(int(folder.name))
     return found
+
+
+def _kill_leader(pid: int) -> bool:
+    """Kill a process that is none of our children with its group, if it leads one, and wait until it is gone."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        if os.getpgid(pid) != pid:
+            return False
+        os.killpg(pid, signal.SIGKILL)
+        select.select([descriptor], [], [], _PATIENCE)
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def _named_shell(name: str) -> list[str]:

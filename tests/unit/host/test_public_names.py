@@ -25,6 +25,8 @@ NAMES = {
     "forbid_core_dumps",
     "group_name",
     "is_alive",
+    "kill_shell_line",
+    "run_shell_line",
     "keep_large_buffers",
     "read_attributes",
     "read_directory",
