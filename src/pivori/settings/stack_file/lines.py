@@ -95,8 +95,6 @@ class _Scan:
             self._sizes[path] = number + 1
             path += (number,)
             self.lines.setdefault(path, line)
-        elif path in self._sizes:
-            path += (self._sizes[path] - 1,)
         return path
 
     def _through(self, keys: list[str], line: int) -> Path:

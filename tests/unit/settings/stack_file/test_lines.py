@@ -83,6 +83,12 @@ def test_every_key_has_its_line(path: Path, line: int) -> None:
     assert find_lines(TEXT).of(path) == line
 
 
+def test_quotation_marks_at_the_end_of_a_long_text_belong_to_it() -> None:
+    text = "a = \"\"\"x\n\"\"\"\"\"\nb = '''y'''''\nc = 1\n"
+    assert tomllib.loads(text) == {"a": 'x\n""', "b": "y''", "c": 1}
+    assert [find_lines(text).of((key,)) for key in "abc"] == [1, 3, 4]
+
+
 def test_what_is_not_there_has_no_line() -> None:
     assert find_lines(TEXT).of(("missing", "deeper")) is None
     assert find_lines("").of(("x",)) is None
