@@ -147,9 +147,7 @@ class ComposeComponent:
                 was_killed = self.quiesce is Quiesce.STOP and any(
                     state_of(engine, item.id)[2] == _KILLED for item in still
                 )
-                return sink.tree(
-                    taken.roots, exclude=[f"{path}" for path in self.bind_mounts.excluded_inside]
-                ), was_killed
+                return sink.tree(taken.roots, exclude=self.bind_mounts.excluded_inside), was_killed
 
             facts, killed = run_quiesced(
                 read,

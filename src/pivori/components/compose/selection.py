@@ -1,6 +1,7 @@
 """Which of a project's volumes or bound paths are wanted."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,8 +37,8 @@ class Selection:
 
     @property
     def excluded_inside(self) -> Sequence[str]:
-        """The paths that are left out of the bound paths they lie in."""
-        return self.without
+        """Patterns of the paths that are left out of the bound paths they lie in; nothing in them is a wildcard."""
+        return [re.sub(r"([*?\[\\])", r"\\\1", path) for path in self.without]
 
 
 def is_machines(path: str) -> bool:
