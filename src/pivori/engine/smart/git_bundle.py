@@ -8,8 +8,8 @@ brings all of them back, also when nothing at all is unpushed.
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from pivori.engine.smart.git import Git
 from pivori.engine.smart.git_refs import References
+from pivori.host.git import Git
 
 HEAD_REF: Final = "refs/pivori/head"
 """Carries a detached HEAD."""

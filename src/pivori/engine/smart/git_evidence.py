@@ -10,10 +10,10 @@ from typing import Final
 
 from pivori.engine.smart.candidate import Candidate, Command, NotProven, Proof
 from pivori.engine.smart.documents import document_name
-from pivori.engine.smart.git import Git, GitFailed
 from pivori.engine.smart.git_bundle import HEAD_REF, STASH_REFS, Bundle, make_bundle
 from pivori.engine.smart.git_refs import References, read_references
 from pivori.engine.smart.git_settings import Settings, describe, read_settings
+from pivori.host.git import Git, GitFailed
 from pivori.translation import N_, Phrase
 
 _ENTRIES: Final = frozenset(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pivori.engine.smart.candidate import NotProven
-from pivori.engine.smart.git import Git
+from pivori.host.git import Git
 from pivori.translation import N_
 
 _FORMAT: Final = "%(refname)%00%(objectname)%00%(objecttype)%00%(*objecttype)%00%(symref)"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pivori.engine.smart.candidate import NotProven
-from pivori.engine.smart.git import Git
+from pivori.host.git import Git
 from pivori.translation import N_
 
 Setting = tuple[str, str]

@@ -18,9 +18,9 @@ from typing import Final
 from pivori.archives.manifest import Omission
 from pivori.engine.smart.documents import is_document
 from pivori.engine.smart.forms import fits
-from pivori.engine.smart.git import REPOSITORY_VARIABLES
 from pivori.engine.smart.rules import RULES, RuleName
 from pivori.host import CommandNotStarted, run_to_end
+from pivori.host.git import REPOSITORY_VARIABLES
 from pivori.translation import N_, Phrase
 
 _VARIABLES: Final[dict[str, str | None]] = REPOSITORY_VARIABLES | {

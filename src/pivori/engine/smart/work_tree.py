@@ -3,7 +3,7 @@
 import os
 from functools import cached_property
 
-from pivori.engine.smart.git import Git, GitFailed
+from pivori.host.git import Git, GitFailed
 
 
 class WorkTree:

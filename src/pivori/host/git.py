@@ -1,12 +1,15 @@
 """git, run so that a hostile repository cannot make it run anything: no hooks, no monitors, no network, no pager.
 
-Only plumbing that reads is called. What the user or the machine has configured for git plays no part in a proof.
+Filters of the repository's configuration cannot be switched off here: a repository of others is only asked what needs
+none of the content of its work tree. What the user or the machine has configured for git plays no part.
 """
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
-from pivori.host import CommandNotStarted, capture_output
+from pivori.host.capture import capture_output
+from pivori.host.process import CommandNotStarted
 from pivori.translation import N_
 
 _SECONDS: Final = 300.0
@@ -71,7 +74,15 @@ class Git:
     """git on the repository of one work tree, and on no other above it."""
 
     def __init__(self, work_tree: bytes) -> None:
-        self._work_tree = work_tree
+        self._words: Sequence[str | bytes] = [
+            "--no-pager",
+            *(word for setting in _SETTINGS for word in ("-c", setting)),
+            "-C",
+            work_tree,
+        ]
+        # Otherwise git would look for a repository further up where this one is broken.
+        above = os.fsdecode(os.path.dirname(work_tree))
+        self._variables = REPOSITORY_VARIABLES | _VARIABLES | {"GIT_CEILING_DIRECTORIES": above}
 
     def __call__(self, *arguments: str | bytes, stdin: bytes = b"", most: int = _MOST) -> bytes:
         """What git prints. Raises GitFailed when it fails, takes too long or prints more than ``most`` bytes."""
@@ -82,15 +93,18 @@ class Git:
 
     def ask(self, *arguments: str | bytes, stdin: bytes = b"", most: int = _MOST) -> tuple[int, bytes]:
         """The exit status of git, and what it prints. Raises GitFailed as above, but not for a status."""
-        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-        command = ["git", "--no-pager", *settings, "-C", self._work_tree, *arguments]
-        # Otherwise git would look for a repository further up where this one is broken.
-        above = os.fsdecode(os.path.dirname(self._work_tree))
-        variables = REPOSITORY_VARIABLES | _VARIABLES | {"GIT_CEILING_DIRECTORIES": above}
         try:
-            found = capture_output(command, timeout=_SECONDS, most=most, stdin=stdin, variables=variables)
+            found = capture_output(
+                ["git", *self._words, *arguments], timeout=_SECONDS, most=most, stdin=stdin, variables=self._variables
+            )
         except CommandNotStarted:
             raise GitFailed(N_("git is not installed, so nothing can be proven")) from None
         if found.status is None:
             raise GitFailed(N_("git took too long, or had too much to say"))
         return found.status, found.output
+
+    def filter_command(self, *arguments: str) -> Sequence[str]:
+        """The words that start git for what streams through it; ``env`` sees to its variables."""
+        taken = [word for name, value in self._variables.items() if value is None for word in ("-u", name)]
+        given = [f"{name}={value}" for name, value in self._variables.items() if value is not None]
+        return ["env", *taken, *given, "git", *map(os.fsdecode, self._words), *arguments]
