@@ -5,12 +5,14 @@ was there has gone aside.
 """
 
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pivori.components.base import ComponentFailed, Source
+from pivori.components.compose.running import VolumeUnreadable
 from pivori.host.removal import remove_entry
 from pivori.translation import N_
 
@@ -39,12 +41,15 @@ class Root:
 
 
 def describe_root(path: Path) -> Root:
-    """The facts of a folder or a file. Raises OSError."""
-    status = path.stat()
+    """The facts of a folder or a file. Raises VolumeUnreadable."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise VolumeUnreadable(volume=str(path), reason=error.strerror or str(error)) from None
     return Root(
         path=str(path),
-        is_folder=path.is_dir(),
-        mode=status.st_mode & 0o7777,
+        is_folder=stat.S_ISDIR(status.st_mode),
+        mode=stat.S_IMODE(status.st_mode),
         user=status.st_uid,
         group=status.st_gid,
     )
