@@ -54,6 +54,25 @@ def find_configuration(environment: Environment, choices: Choices) -> Path | Non
     return _come_across(environment)
 
 
+def put_in_force(environment: Environment, path: Path) -> Path | None:
+    """Let a new configuration be found from the current folder, where none is in force there.
+
+    Returns the link to it among this user's configurations; None when nothing had to be done, or nothing can be.
+    """
+    base = environment.configurations
+    if base is None or find_configuration(environment, Choices()) is not None:
+        return None
+    link = base / PROGRAM / FILE_NAME
+    try:
+        link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if link.is_symlink():  # to a file that has gone
+            link.unlink()
+        link.symlink_to(path.absolute())
+    except OSError:
+        return None
+    return link
+
+
 def _come_across(environment: Environment) -> Path | None:
     """The file nearest to the current folder, otherwise that of this user."""
     try:
@@ -74,7 +93,8 @@ def _come_across(environment: Environment) -> Path | None:
 def _of_user(environment: Environment) -> Path | None:
     base = environment.configurations
     path = base / PROGRAM / FILE_NAME if base is not None else None
-    return path if path is not None and _is_safe_file(path) else None
+    # A link stands for a file that is in the folder of its stack.
+    return path.resolve() if path is not None and _is_safe_file(path) else None
 
 
 def _is_on(device: int, folder: Path) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pivori.settings.finding import ConfigurationMissing, ConfigurationNotTrusted, find_configuration
+from pivori.settings.finding import ConfigurationMissing, ConfigurationNotTrusted, find_configuration, put_in_force
 from pivori.settings.load import Environment, load_environment
 from pivori.settings.model import Choices
 from pivori.settings.resolve import EmptyOption
@@ -113,3 +113,31 @@ def test_a_file_that_is_named_has_to_be_there(home: Path) -> None:
         find_configuration(load_environment({"PIVORI_CONFIG": "nowhere"}), NOTHING)
     with pytest.raises(EmptyOption):
         find_configuration(Environment(home=home), Choices(config=""))
+
+
+def test_a_new_file_is_put_in_force_where_there_is_none(home: Path, tmp_path: Path) -> None:
+    environment = Environment(home=home)
+    stack = make(tmp_path / "stack")
+    link = put_in_force(environment, stack)
+    assert link == home / ".config" / "pivori" / "pivori.toml"
+    assert find_configuration(environment, NOTHING) == stack
+    assert put_in_force(environment, make(tmp_path / "second")) is None
+    assert find_configuration(environment, NOTHING) == stack
+
+
+def test_a_link_to_a_file_that_has_gone_gives_way(home: Path, tmp_path: Path) -> None:
+    environment = Environment(home=home)
+    stack = make(tmp_path / "stack")
+    put_in_force(environment, stack)
+    stack.unlink()
+    assert find_configuration(environment, NOTHING) is None
+    second = make(tmp_path / "second")
+    assert put_in_force(environment, second) is not None
+    assert find_configuration(environment, NOTHING) == second
+
+
+def test_what_is_in_force_already_stays(home: Path, tmp_path: Path) -> None:
+    near = make(home / "work")
+    assert put_in_force(Environment(home=home), make(tmp_path / "stack")) is None
+    assert find_configuration(Environment(home=home), NOTHING) == near
+    assert put_in_force(Environment(), near) is None

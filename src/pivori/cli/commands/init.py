@@ -48,6 +48,7 @@ def _make_stack(session: Session, folder: Path, yes: bool, dry_run: bool) -> int
     from pivori.cli.stack_making import STACK_FILE, ask, make, plan_making, preview, refuse_existing
     from pivori.cli.stack_making_display import show_made, show_proposals
     from pivori.components.base import has_failure
+    from pivori.settings.finding import put_in_force
     from pivori.settings.stack_file import load_stack
     from pivori.stack.discovery.proposing import discover
     from pivori.stack.state import StackState
@@ -63,6 +64,9 @@ def _make_stack(session: Session, folder: Path, yes: bool, dry_run: bool) -> int
         return INCOMPLETE if needs_attention else DONE
     made = make(session, plan if yes else ask(session, plan))
     show_made(plan, made, session.output)
+    link = put_in_force(session.runtime.environment, made.path)
+    if link is not None:
+        session.output.say(_("It is in force wherever you are, unless there is another: {path}").format(path=link))
     stack = load_stack(made.path, session.runtime.environment)
     directory = session.settings.state_directory
     if directory is None:
