@@ -113,6 +113,13 @@ def test_the_next_backup_undoes_it_too(pivori: Pivori, app: Path) -> None:
     assert log(app) == ["before", "after", "before", "after"]
 
 
+def test_it_is_undone_also_where_the_repository_is_gone(pivori: Pivori, app: Path) -> None:
+    killed(pivori, app)
+    (app.parent / "repository").rename(app.parent / "unplugged")
+    pivori("backup", cwd=app, expect=10)
+    assert log(app) == ["before", "after"]
+
+
 @pytest.mark.parametrize("configuration", ["[stack]\nnam = 1\n", None])
 def test_resume_undoes_hooks_whatever_is_wrong_with_the_configuration(
     pivori: Pivori, app: Path, configuration: str | None
@@ -166,6 +173,17 @@ def test_a_runbook_without_the_repository(pivori: Pivori, app: Path) -> None:
     assert "There is no repository" in result.stderr
     record = pivori.json("runbook", "--config", app / "pivori.toml", expect=3)
     assert record["unreachable"].startswith("There is no repository")
+
+
+def test_a_runbook_of_the_repository_alone(pivori: Pivori, app: Path, tmp_path: Path) -> None:
+    pivori("backup", cwd=app)
+    place = ("-r", tmp_path / "repository", "--password-file", app / "key")
+    document = pivori("runbook", *place, "--to", tmp_path / "new").stdout
+    assert "- `backup-support@example.org`" in document
+    words = ["pivori", "recover", *map(str, place), "--to", str(tmp_path / "new")]
+    assert "\n" + " ".join(words) + "\n" in document
+    pivori(*words[1:])
+    assert list((tmp_path / "new").rglob("main.py"))
 
 
 def test_a_runbook_needs_a_stack_or_a_repository(pivori: Pivori, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pivori.cli.wording import show_duration, show_number
 from pivori.components.base import Finding
 from pivori.errors import PivoriError
 from pivori.stack.markdown import code, code_block, plain
-from pivori.stack.runbook import Runbook, RunbookStep
+from pivori.stack.runbook import Runbook, RunbookStep, step_folder
 from pivori.translation import _
 
 
@@ -206,8 +206,7 @@ class _Document:
 
     def _command_of(self, step: RunbookStep) -> str:
         runbook, commands = self._runbook, self._commands
-        # A folder of its own for each: a recovery does not go into one that has something in it.
-        where = ("--to", str(runbook.to / step.name)) if runbook.to is not None else ("--in-place",)
+        where = ("--to", str(step_folder(runbook.to, step.name))) if runbook.to is not None else ("--in-place",)
         return commands.recover(*where, *_without("--component", commands.selection), "--component", step.name)
 
     def _ways_out(self, step: RunbookStep) -> Iterator[str]:

@@ -63,12 +63,13 @@ def back_up_stack(session: Session, options: StackOptions) -> int:
     component_names(in_force.stack, options.accept_smaller)
     if options.dry_run:
         return show_inspections(session, in_force, names)
+    # First of all: what stands still has to go on, also where there is no repository today.
+    was_undone = undo_what_is_left(session, in_force)
     created = session.app.ensure_default_repository()
     if created is not None:
         announce(created, session.output)
     started = session.clock.monotonic()
     with session.app.open_repository(Access.APPEND, confirm_later=True) as opened:
-        was_undone = undo_what_is_left(session, in_force)
         hooks = Hooks(session, in_force)
         done = _protect(session, options, in_force, names, opened, hooks.around)
     _tell(done, session.clock.monotonic() - started, session.output)

@@ -134,6 +134,11 @@ def runbook_without_repository(
     )
 
 
+def step_folder(to: Path, component: str) -> Path:
+    """Where a step on its own is recovered to: a recovery does not go into a folder that has something in it."""
+    return to.with_name(f"{to.name}-{component}")
+
+
 def _step_of_plan(step: RecoveryStep, to: Path | None) -> RunbookStep:
     capture, member = step.choice.capture, step.member
     return RunbookStep(
@@ -161,7 +166,7 @@ def _step_of_plan(step: RecoveryStep, to: Path | None) -> RunbookStep:
 def _check(member: Member, to: Path | None) -> str:
     kind = member.component.kind
     if to is not None:
-        return shlex.join(["ls", "-la", str(to / member.name)])
+        return shlex.join(["ls", "-la", str(step_folder(to, member.name))])
     if kind in _CHECKS:
         return _CHECKS[kind]
     places = [str(place) for place in member.component.places()]

@@ -98,8 +98,8 @@ def test_the_way_by_hand_is_that_of_the_capture(workshop: Workshop) -> None:
 def test_a_folder_of_its_own_for_each_step(workshop: Workshop, tmp_path: Path) -> None:
     book = planned(workshop, to=tmp_path / "new")
     document = runbook_document(book, Commands(options=[], selection=[], repository="/r"))
-    assert f"pivori recover --to {tmp_path / 'new' / 'two'} --component two" in blocks(document)
-    assert f"`ls -la {tmp_path / 'new' / 'two'}`" in document
+    assert f"pivori recover --to {tmp_path / 'new-two'} --component two" in blocks(document)
+    assert f"`ls -la {tmp_path / 'new-two'}`" in document
 
 
 def test_expected_times_come_from_the_last_recovery(workshop: Workshop) -> None:
