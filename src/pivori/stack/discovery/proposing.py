@@ -187,7 +187,7 @@ class _Making:
         """All SQLite files together."""
         if databases:
             why = [Evidence(path=path) for path in databases]
-            self._add("sqlite", "sqlite", {"paths": list(databases)}, _DATABASE, why)
+            self._add("sqlite", "sqlite", {"paths": [_literal(path) for path in databases]}, _DATABASE, why)
 
     def add_projects(self, projects: Sequence[ComposeProject], servers: Sequence[Server]) -> None:
         """The compose projects, without the volumes of databases that have a component of their own."""
