@@ -1,0 +1,1 @@
+"""SQLite databases: copied online, checked, and brought back whole."""
