@@ -7,7 +7,16 @@ from typing import Annotated, Final
 from pydantic import Field, PrivateAttr
 
 from pivori.settings.load import Environment
-from pivori.settings.stack_file.kinds import command, compose, files, postgres, postgres_physical, redis, secrets
+from pivori.settings.stack_file.kinds import (
+    command,
+    compose,
+    files,
+    postgres,
+    postgres_physical,
+    redis,
+    secrets,
+    sqlite,
+)
 from pivori.settings.stack_file.options import Building, ComponentOptions, HookTable, OptionTable
 from pivori.settings.stack_file.tables import (
     ArchivesTable,
@@ -25,6 +34,7 @@ AnyComponent = Annotated[
     files.Options
     | postgres.Options
     | postgres_physical.Options
+    | sqlite.Options
     | redis.Options
     | compose.Options
     | secrets.Options
