@@ -11,6 +11,7 @@ from pivori.settings.stack_file.kinds import (
     command,
     compose,
     files,
+    mysql,
     postgres,
     postgres_physical,
     redis,
@@ -34,6 +35,7 @@ AnyComponent = Annotated[
     files.Options
     | postgres.Options
     | postgres_physical.Options
+    | mysql.Options
     | sqlite.Options
     | redis.Options
     | compose.Options
