@@ -103,7 +103,7 @@ class ComposeComponent:
             project = read_project(self.folder, self.files, self.project, None)
         except PivoriError:
             return self.files or [self.folder / USUAL_NAMES[0]]
-        binds = [Path(path) for path in project.binds if self.bind_mounts.wants_path(path)]
+        binds = [Path(path) for path in project.binds if self.bind_mounts.wants_path(path) and not is_machines(path)]
         return [*(file.path for file in project.files), *_outermost(binds)]
 
     def inspect(self, surroundings: Surroundings) -> Inspection:

@@ -1,6 +1,5 @@
 """The options of a component of the kind ``compose``."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +11,10 @@ from pivori.components.compose.quiescing import Quiesce
 from pivori.components.compose.selection import Selection
 from pivori.settings.stack_file.options import Building, ComponentOptions, Duration
 from pivori.translation import N_
+
+_ELSEWHERE = N_("only an engine on a Unix socket of this machine can be captured")
+_WHOLE_PATH = N_("write the whole path of the socket, beginning with /")
+_BOTH = N_("a volume is both in volumes and in exclude-volumes")
 
 
 class Options(ComponentOptions):
@@ -60,26 +63,25 @@ class Options(ComponentOptions):
         try:
             path = socket_path(value)
         except EngineElsewhere:
-            raise ValueError("only an engine on a Unix socket of this machine can be captured") from None
+            raise ValueError(_ELSEWHERE) from None
         if not path.startswith("/"):
-            raise ValueError("write the whole path of the socket, beginning with /")
+            raise ValueError(_WHOLE_PATH)
         return value
 
     @model_validator(mode="after")
     def _not_both(self) -> "Options":
-        both = sorted(set(self.volumes or ()) & set(self.exclude_volumes))
-        if both:
-            raise ValueError(f"the volume {both[0]} is both in volumes and in exclude-volumes")
+        if set(self.volumes or ()) & set(self.exclude_volumes):
+            raise ValueError(_BOTH)
         return self
 
     def build(self, building: Building) -> Component:
         """The component."""
         files = [self.file] if isinstance(self.file, str) else self.file
-        excluded = [str(_seen_from(building.root, path)) for path in self.exclude_bind_mounts]
+        excluded = [str(building.path(path)) for path in self.exclude_bind_mounts]
         return ComposeComponent(
             name=self.name,
             folder=building.root,
-            files=tuple(_seen_from(building.root, path) for path in files),
+            files=tuple(building.path(path) for path in files),
             project=self.project,
             socket=self.socket,
             volumes=Selection(only=self.volumes, without=tuple(self.exclude_volumes)),
@@ -88,7 +90,3 @@ class Options(ComponentOptions):
             stop_timeout=self.stop_timeout,
             health_timeout=self.health_timeout,
         )
-
-
-def _seen_from(root: Path, path: str) -> Path:
-    return root / Path(path).expanduser()
