@@ -176,9 +176,7 @@ def _unsafe(tables: Sequence[str]) -> list[Finding]:
         Finding(
             gravity=Gravity.WARNING,
             message=Phrase(
-                N_("{count} tables know no transactions and are captured as they are when their turn comes: {names}."),
-                count=len(tables),
-                names=names,
+                N_("Tables without transactions are captured as they are when their turn comes: {names}."), names=names
             ),
             hint=Phrase(N_("Change them with ALTER TABLE … ENGINE=InnoDB.")),
         )

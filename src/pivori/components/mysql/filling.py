@@ -115,17 +115,21 @@ class Filling:
         if USERS not in self.captured.files:
             return []
         refused: dict[str, str] = {}
+        statements = list(_statements(source.read(USERS, _USERS_LIMIT)))
         with self.server.connect() as connection:
             ((own,),) = rows(connection, "SELECT CURRENT_USER()")
-            for account, statement in _statements(source.read(USERS, _USERS_LIMIT)):
+            before = _roles(connection) if self.facts.version.mariadb else set()
+            for account, statement in statements:
                 if _bare(account) == own:
                     continue
                 try:
                     connection.query(statement)
                 except pymysql.Error as error:
-                    # The number alone: the text may quote a password.
-                    refused.setdefault(account, str(error.args[0]))
-            connection.query("FLUSH PRIVILEGES")
+                    # The number alone: the text may quote a password. Rights of the server's own root stay its own.
+                    if not account.startswith("`root`@"):
+                        refused.setdefault(account, str(error.args[0]))
+            if self.facts.version.mariadb:
+                _give_up(connection, _roles(connection) - before, [line for _account, line in statements])
         return [
             Phrase(N_("The server refused a part of the account {account}: error {number}."), account=name, number=code)
             for name, code in refused.items()
@@ -170,6 +174,20 @@ def _tables(connection: "Connection[Any]", database: str) -> set[str]:
 
 def _made_as(statement: str, database: str, name: str) -> str:
     return statement.replace(quoted(database), quoted(name), 1)
+
+
+def _roles(connection: "Connection[Any]") -> set[str]:
+    return {str(name) for (name,) in rows(connection, "SELECT User FROM mysql.user WHERE is_role = 'Y'")}
+
+
+def _give_up(connection: "Connection[Any]", made: set[str], statements: Sequence[str]) -> None:
+    """Who makes a role becomes its administrator: not so who only brings it back."""
+    ((own,),) = rows(connection, "SELECT CURRENT_USER()")
+    user, _, host = str(own).rpartition("@")
+    account = f"{quoted(user)}@{quoted(host)}"
+    for role in made:
+        if not any(line.startswith(f"GRANT {quoted(role)} TO {account}") for line in statements):
+            connection.query(f"REVOKE {quoted(role)} FROM {account}")
 
 
 def _statements(content: bytes) -> Iterable[tuple[str, str]]:

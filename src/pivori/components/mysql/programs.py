@@ -59,15 +59,17 @@ def programs_for(server: Version, folder: Path | None) -> Programs:
 
     Raises ClientMissing, ClientTooOld.
     """
-    found = sorted(_installed(server.mariadb, folder), key=lambda programs: programs.version.numbers)
+    found = list(_installed(server.mariadb, folder))
     name, package = _NAMES[server.mariadb][0], _PACKAGES[server.mariadb]
     if not found:
         raise ClientMissing(program=name, package=package)
-    if found[-1].version.numbers[:2] < server.numbers[:2]:
+    # Of several equal ones the first: it has the name of its flavour.
+    newest = max(found, key=lambda programs: programs.version.numbers)
+    if newest.version.numbers[:2] < server.numbers[:2]:
         raise ClientTooOld(
-            server=server.flavour, wanted=server.text, program=name, found=found[-1].version.text, package=package
+            server=server.flavour, wanted=server.text, program=name, found=newest.version.text, package=package
         )
-    return found[-1]
+    return newest
 
 
 def _installed(mariadb: bool, folder: Path | None) -> Iterator[Programs]:
