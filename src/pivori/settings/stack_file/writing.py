@@ -33,7 +33,7 @@ def render_stack_file(
     identity: str | None = None,
     repository: RepositoryPlace | None = None,
 ) -> str:
-    """The text of the file. Secrets are sealed to ``recipients``; ``identity`` is the file of the key that opens them."""
+    """The text of the file. Secrets are sealed to ``recipients``; ``identity`` is the file with the private key."""
     import tomlkit  # only who writes a file pays for it
 
     document = tomlkit.document()
