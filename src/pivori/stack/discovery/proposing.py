@@ -16,7 +16,7 @@ from pivori.stack.discovery.container_dumps import command_in_container, passwor
 from pivori.stack.discovery.database_evidence import TITLES, Server, describe_servers, find_servers
 from pivori.stack.discovery.env_evidence import describe_env_files, find_env_files
 from pivori.stack.discovery.evidence import Discovery, Evidence
-from pivori.stack.discovery.git_evidence import describe_work_trees, find_work_trees
+from pivori.stack.discovery.git_evidence import describe_work_trees, find_unignored, find_work_trees
 from pivori.stack.discovery.package_evidence import find_packages
 from pivori.stack.discovery.secret_evidence import describe_secrets, find_secret_files
 from pivori.stack.discovery.sqlite_evidence import describe_sqlite, find_sqlite_files
@@ -92,6 +92,9 @@ def discover(root: Path) -> Proposals:
     making.add_uploads(uploads)
     making.add_source(work_trees)
     making.add_files(databases)
+    for path in find_unignored(inventory, work_trees, [*(file.path for file in env_files), *keys]):
+        phrase = N_("{path} is not ignored by git, so it is captured unsealed with its work tree, too: ignore it.")
+        making.warn(Phrase(phrase, path=path))
     if not inventory.is_whole:
         making.warn(Phrase(N_("The folder is so large that not all of it was looked at.")))
     if inventory.unwritable:

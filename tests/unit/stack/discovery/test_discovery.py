@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ def write(tmp_path: Path) -> Write:
 
 def component(proposals: Proposals, name: str) -> Proposal:
     return next(item for item in proposals.components if item.name == name)
+
+
+def git(folder: Path, *words: str) -> None:
+    subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True)
 
 
 def topics(proposals: Proposals) -> set[Topic]:
@@ -245,6 +250,24 @@ def test_patterns_for_env_files_are_no_secrets(tmp_path: Path, write: Write) -> 
         "api/.env",
         "web.env",
     ]
+
+
+def test_secrets_that_git_does_not_ignore_are_told(tmp_path: Path, write: Write) -> None:
+    for folder in (tmp_path, tmp_path / "sub"):
+        folder.mkdir(exist_ok=True)
+        git(folder, "init", "-q")
+    write(".gitignore", ".env\n")
+    for name in (".env", ".env.production", "sub/.env", "sub/.env.local"):
+        write(name, "A=b\n")
+    write("sub/.gitignore", ".env.local\n")
+    found = [finding.message.split()[0] for finding in discover(tmp_path).attention]
+    assert found == [".env.production", "sub/.env"]
+
+
+def test_a_broken_repository_says_nothing(tmp_path: Path, write: Write) -> None:
+    write(".git/HEAD", "nonsense")
+    write(".env", "A=b\n")
+    assert not discover(tmp_path).attention
 
 
 def test_a_certificate_alone_is_public_and_a_private_key_is_not(tmp_path: Path, write: Write) -> None:
