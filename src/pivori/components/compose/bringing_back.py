@@ -13,7 +13,7 @@ from typing import Any, Final
 from pivori.components.base import Finding, Gravity, Restored, RestorePlan, RestoreRequest, Source, Surroundings
 from pivori.components.compose.compose_files import parse_compose_file
 from pivori.components.compose.engine_api import Engine
-from pivori.components.compose.placing import Root, discard, partial_of, swap, write_beside
+from pivori.components.compose.placing import PlaceUnwritable, Root, discard, partial_of, swap, write_beside
 from pivori.components.compose.project import Project, read_project
 from pivori.components.compose.running import Container, containers_of, create_volume, find_volume, image_facts
 from pivori.components.compose.starting import start_again, start_in_order, stop_in_order
@@ -91,7 +91,14 @@ class BringingBack:
         )
 
     def run(self) -> Restored:
-        """Do it."""
+        """Do it. Raises PlaceUnwritable, and what the engine and the services raise."""
+        try:
+            return self._run()
+        except OSError as error:
+            path, reason = error.filename or self._request.root, error.strerror or str(error)
+            raise PlaceUnwritable(path=path, reason=reason) from None
+
+    def _run(self) -> Restored:
         for number, place in enumerate(self._file_places()):
             self._write_file(number, place)
         if self._request.to is not None:

@@ -29,6 +29,14 @@ class PlaceRefused(ComponentFailed):
     )
 
 
+class PlaceUnwritable(ComponentFailed):
+    """What was captured cannot be written where it belongs."""
+
+    code = "place-unwritable"
+    message = N_("{path} could not be written: {reason}.")
+    hint = N_("Check the permissions and the free space, then run the command again.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Root:
     """Something that was captured: its path then, and how its topmost folder was owned and protected."""

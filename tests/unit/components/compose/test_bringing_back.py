@@ -1,5 +1,6 @@
 """The way back of a project: images, containers, folders, and the order in which services start."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 from pivori.components.base import NotCaptured, RestoreRequest, Surroundings, has_failure
 from pivori.components.compose.component import CONFIGURATION, ComposeComponent, NothingToCapture
 from pivori.components.compose.engine_api import EngineRefused
+from pivori.components.compose.placing import PlaceUnwritable
 from pivori.components.compose.running import VolumeUnreadable
 from pivori.components.compose.selection import Selection
 from pivori.components.compose.starting import ServiceNotWell
@@ -118,6 +120,21 @@ def test_a_restore_that_cannot_be_read_to_the_end_touches_nothing(
     assert not [line for line in docker.changes() if "containers" in line]
     assert (docker.folder / "volumes" / "shop_data" / "_data" / "rows").read_text() == "newer"
     assert not [item for item in docker.folder.rglob(".pivori-partial-*")]
+
+
+def test_a_disk_that_takes_nothing_is_an_error_and_touches_nothing(
+    tmp_path: Path, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    component, surroundings = set_up(tmp_path, docker)
+    capture = captured(tmp_path, component, surroundings)
+
+    def full(*_arguments: object, **_more: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/there")
+
+    monkeypatch.setattr(FolderCapture, "write_tree", full)
+    with pytest.raises(PlaceUnwritable, match="/there could not be written"):
+        component.restore(capture, in_place(component.folder), surroundings)
+    assert not [line for line in docker.changes() if "containers" in line]
 
 
 def test_services_that_were_stopped_in_vain_run_again(tmp_path: Path, docker: Docker) -> None:
