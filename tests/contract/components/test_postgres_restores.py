@@ -82,6 +82,8 @@ def large(server: PostgresServer) -> Iterator[str]:
         f"CREATE TABLE a AS SELECT i, repeat(md5(i::text), 8) t FROM generate_series(1, {ROWS}) i",
         "ALTER TABLE a ADD PRIMARY KEY (i)",
         "CREATE TABLE b AS SELECT i FROM generate_series(1, 500) i",
+        "CREATE TABLE c AS SELECT * FROM a",
+        "SELECT lo_from_bytea(815, 'large')",
         "ALTER TABLE b ADD FOREIGN KEY (i) REFERENCES a",
         database="large",
     )
@@ -344,12 +346,16 @@ def test_a_large_database_comes_back_streamed_and_from_a_file(
 ) -> None:
     component = component_of(server, large)
     capture = taken(component, surroundings, tmp_path)
-    assert capture.report.facts["databases"][0]["size"] > 8 << 20
+    assert capture.report.facts["databases"][0]["size"] > 16 << 20
     request = in_place(tmp_path, **{"as": "copy", "jobs": jobs})
     restored = component.restore(capture, request, surroundings)
-    assert restored.counts == {"databases": 1, "tables": 2, "rows": ROWS + 500}
-    query = "SELECT md5(string_agg(t, ',' ORDER BY i)) FROM a"
-    assert server.rows(query, database="copy") == server.rows(query, database=large)
+    assert restored.counts == {"databases": 1, "tables": 3, "rows": 2 * ROWS + 500}
+    for query in (
+        "SELECT md5(string_agg(t, ',' ORDER BY i)) FROM a",
+        "SELECT md5(string_agg(t, ',' ORDER BY i)) FROM c",
+        "SELECT lo_get(815)",
+    ):
+        assert server.rows(query, database="copy") == server.rows(query, database=large)
     query = "SELECT conname, contype, convalidated FROM pg_constraint ORDER BY 1"
     assert server.rows(query, database="copy") == server.rows(query, database=large)
     assert list(surroundings.state.iterdir()) == []

@@ -13,7 +13,6 @@ from pivori.components.base import ComponentFailed
 from pivori.components.postgres.dumping import failure_of, start_client
 from pivori.components.postgres.programs import Programs
 from pivori.components.postgres.server import Access
-from pivori.host.filter import Filter
 from pivori.translation import N_
 
 _FIRST: Final = 4 << 20
@@ -45,7 +44,7 @@ class Entry:
 class Archive:
     """A dump whose beginning lies in a file of its own below ``folder``, so far that its list of contents is whole.
 
-    ``pieces`` is read once: by :meth:`feed`, or by :meth:`spool`. Raises DumpUnreadable, CommandNotStarted.
+    ``pieces`` is read once: by :meth:`content`, or by :meth:`spool`. Raises DumpUnreadable, CommandNotStarted.
     """
 
     def __init__(
@@ -73,21 +72,16 @@ class Archive:
         """Put the rest of the dump into the file."""
         self._append(None)
 
-    def feed(self, process: Filter) -> None:
-        """Give all of the dump to a program, as much of it as that takes."""
-        stream = process.stdin
-        if stream is None:
-            return
-        with suppress(BrokenPipeError):
-            with self.path.open("rb") as file:
-                while piece := file.read(1 << 20):
-                    write_all(stream.fileno(), piece)
-            for piece in self._pieces:
-                write_all(stream.fileno(), piece)
+    def content(self) -> Iterator[bytes]:
+        """All of the dump; once."""
+        with self.path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                yield piece
+        yield from self._pieces
 
-    def write_list(self, entries: Iterable[Entry]) -> Path:
+    def write_list(self, entries: Iterable[Entry], name: str = "list") -> Path:
         """A file for ``--use-list`` beside the dump, with some entries in their order."""
-        path = self.path.with_name("list")
+        path = self.path.with_name(name)
         path.write_text("".join(f"{entry.number};\n" for entry in entries))
         return path
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 from pivori.components.base import Source
 from pivori.components.postgres.archive import Entry
 from pivori.components.postgres.catalogue import Table
-from pivori.components.postgres.dumping import failure_of, start_client
+from pivori.components.postgres.dumping import start_client
 from pivori.components.postgres.facts import CapturedDatabase
 from pivori.components.postgres.filling import Filling, RowsDiffer, cut_name, open_archive
+from pivori.components.postgres.loading import feed_all
 from pivori.components.postgres.server import Server, refused
 from pivori.components.postgres.statements import quoted
 
@@ -89,10 +90,7 @@ def bring_table(
         aside, renamed = _move_aside(connection, table, moment)
         try:
             with start_client(filling.programs, filling.access, "pg_restore", options) as process:
-                archive.feed(process)
-                status, said = process.finish()
-            if status:
-                raise failure_of("pg_restore", status, said)
+                feed_all([(process, archive.content())])
             _check(connection, captured, table)
         except BaseException:
             _move_back(connection, filling.server, table, renamed)

@@ -32,7 +32,7 @@ _DATABASES: Final = """
 """
 
 _TABLES: Final = """
-    SELECT n.nspname::text, c.relname::text, pg_get_userbyid(c.relowner)::text
+    SELECT n.nspname::text, c.relname::text, pg_get_userbyid(c.relowner)::text, coalesce(pg_table_size(c.oid), 0)
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
@@ -82,11 +82,12 @@ class Database:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table with rows of its own."""
+    """A table with rows of its own, and the bytes it takes on the server as far as they are known."""
 
     schema: str
     name: str
     owner: str
+    bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +152,7 @@ def sizes_of(connection: "psycopg.Connection", names: Sequence[str], *, millisec
 
 def tables_of(connection: "psycopg.Connection") -> list[Table]:
     """The tables of a database that hold rows, without those of the system and of extensions. Raises psycopg.Error."""
-    names = ("schema", "name", "owner")
+    names = ("schema", "name", "owner", "bytes")
     return [Table(**dict(zip(names, row, strict=True))) for row in connection.execute(_TABLES)]
 
 

@@ -108,7 +108,8 @@ class Dumper:
                 rows = counts()
         facts |= {"size": stored.size, "sha256": stored.sha256}
         facts["tables"] = [
-            [table.schema, table.name, table.owner, rows.get((table.schema, table.name))] for table in tables
+            [table.schema, table.name, table.owner, rows.get((table.schema, table.name)), table.bytes]
+            for table in tables
         ]
         return facts
 

@@ -1,7 +1,7 @@
 """What the report of a logical capture says, as values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pivori.components.base import Report
 from pivori.components.postgres.catalogue import Table
@@ -12,7 +12,7 @@ from pivori.components.postgres.programs import major_of
 class CapturedDatabase:
     """A database in a capture: its file with length and SHA-256, and its tables with their rows, None if uncounted.
 
-    ``bytes`` is what it took on the server, 0 when that was not known.
+    ``bytes`` is what it took on the server, 0 when that was not known; ``table_bytes`` is that of its tables.
     """
 
     name: str
@@ -22,11 +22,16 @@ class CapturedDatabase:
     tables: Sequence[tuple[Table, int | None]]
     bytes: int = 0
     encoding: str = "UTF8"
+    table_bytes: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def rows(self) -> Mapping[tuple[str, str], int]:
         """The rows of the tables that were counted."""
         return {(table.schema, table.name): rows for table, rows in self.tables if rows is not None}
+
+    def weight(self, table: Table) -> int:
+        """The bytes that a table took on the server."""
+        return self.table_bytes.get((table.schema, table.name), 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +70,10 @@ def captured_in(report: Report) -> Captured:
                 bytes=item.get("bytes", 0),
                 encoding=item["encoding"],
                 tables=[
-                    (Table(schema=schema, name=name, owner=owner), rows) for schema, name, owner, rows in item["tables"]
+                    (Table(schema=schema, name=name, owner=owner), rows)
+                    for schema, name, owner, rows, _bytes in item["tables"]
                 ],
+                table_bytes={(table[0], table[1]): table[4] for table in item["tables"]},
             )
             for item in report.facts["databases"]
         ],

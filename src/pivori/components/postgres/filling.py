@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from pivori.components.base import ComponentFailed, Source
 from pivori.components.postgres.archive import Archive, run_client
 from pivori.components.postgres.catalogue import RESTORING, connect_anywhere, count_all_rows
-from pivori.components.postgres.dumping import failure_of, start_client
+from pivori.components.postgres.dumping import failure_of
 from pivori.components.postgres.facts import CapturedDatabase
+from pivori.components.postgres.loading import load_rows
 from pivori.components.postgres.programs import Programs
 from pivori.components.postgres.server import Access, Server, refused
 from pivori.components.postgres.statements import for_database, quoted, statements
@@ -63,7 +64,7 @@ class Filling:
             for statement in script:
                 if statement.startswith("CREATE DATABASE "):
                     connection.execute(for_database(statement, name, tablespaces=self.tablespaces).encode())
-        self._load(archive, name)
+        self._load(source, captured, archive, name)
         self._analyze(name)
         check_rows(self.server, captured, name)
         with closing(connect_anywhere(self.server, avoid=name)) as connection, refused(self.server):
@@ -73,7 +74,7 @@ class Filling:
         archive.path.unlink()
         return captured.size
 
-    def _load(self, archive: Archive, name: str) -> None:
+    def _load(self, source: Source, captured: CapturedDatabase, archive: Archive, name: str) -> None:
         options = ["--exit-on-error", "--no-password", f"--dbname={self.server.conninfo(name)}"]
         options += [] if self.tablespaces else ["--no-tablespaces"]
         if needs_file(self.jobs):
@@ -81,14 +82,10 @@ class Filling:
         if archive.is_whole:
             self._run([*options, f"--jobs={self.jobs}", str(archive.path)])
             return
-        # Rows stream in while they are read; what can be done by several at once needs the list alone.
-        with start_client(
-            self.programs, self.access, "pg_restore", [*options, "--section=pre-data", "--section=data"]
-        ) as process:
-            archive.feed(process)
-            status, said = process.finish()
-        if status:
-            raise failure_of("pg_restore", status, said)
+        # What is not rows needs the list of the dump alone, which the beginning in the file has.
+        self._run([*options, "--section=pre-data", str(archive.path)])
+        again = source.pieces(captured.file) if self.jobs > 1 else None
+        load_rows(self.programs, self.access, archive, captured, options, again)
         self._run([*options, "--section=post-data", f"--jobs={self.jobs}", str(archive.path)])
 
     def _run(self, options: Sequence[str]) -> None:

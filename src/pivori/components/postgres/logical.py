@@ -178,7 +178,7 @@ def _report(
     globals_digest: str,
 ) -> Report:
     first = dumped[0] if dumped else {}
-    rows = [row for database in dumped for *_name, row in database["tables"]]
+    rows = [rows for database in dumped for _schema, _name, _owner, rows, _bytes in database["tables"]]
     counts = {"databases": len(dumped), "tables": len(rows), "roles": facts.roles}
     if any(row is not None for row in rows):
         counts["rows"] = sum(row or 0 for row in rows)
