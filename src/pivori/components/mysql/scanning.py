@@ -90,13 +90,13 @@ class DumpScanner:
         end = self._buffer.find(b";\n", position)
         known = self.tables[self._database or ""]
         table = self._table or ""
-        # The last byte is left for the next piece, as it may be the first of two that are looked for.
-        stop = end if end >= 0 else len(self._buffer) - 1
         before = known.get(table)
         if self._counts and before is not None:
+            stop = end if end >= 0 else len(self._buffer)
             known[table] = before + self._buffer.count(b"\n(", position, stop)
         if end < 0:
-            del self._buffer[: max(position, stop)]
+            # The last byte stays: it may be the first of two that are looked for.
+            del self._buffer[: max(position, len(self._buffer) - 1)]
             return None
         self._table = None
         return end + 1

@@ -67,7 +67,7 @@ class Replay:
         with socket.create_server((self._here(control), 0), family=_family(self._here(control))) as listener:
             listener.settimeout(_PATIENCE)
             host, port = listener.getsockname()[:2]
-            record = {"host": host, "port": str(port), "password": bool(own), **_words(self.server)}
+            record = {"master_host": host, "master_port": str(port), "password": bool(own), **_words(self.server)}
             write_durably(self.state / _RECORD, json.dumps(record).encode())
             try:
                 if own:
@@ -165,7 +165,7 @@ def release(state: Path, server: RedisServer) -> bool:
     )
     with there.connect() as control:
         facts = control.info("replication")
-        ours: bool = facts.get("master_host") == record["host"] and facts.get("master_port") == record["port"]
+        ours: bool = all(facts.get(name) == record[name] for name in ("master_host", "master_port"))
         if ours:
             control.call("REPLICAOF", "NO", "ONE")
         if record["password"]:
