@@ -1,0 +1,1 @@
+"""Git repositories: everything committed, stashed, staged and not yet added."""
