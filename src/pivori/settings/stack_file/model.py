@@ -11,6 +11,7 @@ from pivori.settings.stack_file.kinds import (
     command,
     compose,
     files,
+    git,
     mysql,
     postgres,
     postgres_physical,
@@ -33,6 +34,7 @@ from pivori.translation import N_
 
 AnyComponent = Annotated[
     files.Options
+    | git.Options
     | postgres.Options
     | postgres_physical.Options
     | mysql.Options
