@@ -46,16 +46,11 @@ def options() -> str:
     lines += _table(common_options())
     for kind in kinds():
         heading = f'### `kind = "{kind}"`'
-        lines += [heading, "", f"{kind_description(kind)} {_page_of(kind)}".rstrip(), ""]
+        lines += [heading, "", f"{kind_description(kind)} More: [{kind}](components/{kind}.md).", ""]
         lines += _table(own_options(kind))
     lines += ["### Where a secret is", "", 'One of these, as in `password = { file = "/etc/shop/password" }`:', ""]
     lines += _table(options_of(shared_table("SecretReference")))
     return "\n".join(lines)
-
-
-def _page_of(kind: str) -> str:
-    page = PAGE.parent / "components" / f"{kind}.md"
-    return f"More: [{kind}](components/{kind}.md)." if page.exists() else ""
 
 
 def _table(rows: Any) -> Iterator[str]:
