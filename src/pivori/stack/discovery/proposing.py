@@ -16,7 +16,8 @@ from pivori.stack.discovery.container_dumps import command_in_container, passwor
 from pivori.stack.discovery.database_evidence import TITLES, Server, describe_servers, find_servers
 from pivori.stack.discovery.env_evidence import describe_env_files, find_env_files
 from pivori.stack.discovery.evidence import Discovery, Evidence
-from pivori.stack.discovery.git_evidence import describe_work_trees, find_unignored, find_work_trees
+from pivori.stack.discovery.git_evidence import describe_work_trees, find_work_trees
+from pivori.stack.discovery.ignored_evidence import find_ignored, find_unignored
 from pivori.stack.discovery.package_evidence import find_packages
 from pivori.stack.discovery.secret_evidence import describe_secrets, find_secret_files
 from pivori.stack.discovery.sqlite_evidence import describe_sqlite, find_sqlite_files
@@ -83,18 +84,16 @@ def discover(root: Path) -> Proposals:
     uploads = find_upload_folders(inventory)
     keys = find_secret_files(inventory)
     work_trees = find_work_trees(inventory)
-    making = _Making(root)
-    making.add_secrets([*(file.path for file in env_files), *keys])
-    making.add_configuration(inventory, projects)
+    secret_paths = list(dict.fromkeys([*(file.path for file in env_files), *keys]))
+    making = _Making(root, inventory, work_trees)
+    making.add_secrets(secret_paths)
+    making.add_configuration(projects)
     making.add_servers(servers)
     making.add_sqlite(databases)
     making.add_projects(projects, servers)
     making.add_uploads(uploads)
-    making.add_source(work_trees)
-    making.add_files(databases)
-    for path in find_unignored(inventory, work_trees, [*(file.path for file in env_files), *keys]):
-        phrase = N_("{path} is not ignored by git, so it is captured unsealed with its work tree, too: ignore it.")
-        making.warn(Phrase(phrase, path=path))
+    making.add_source()
+    making.add_files()
     if not inventory.is_whole:
         making.warn(Phrase(N_("The folder is so large that not all of it was looked at.")))
     if inventory.unwritable:
@@ -125,14 +124,20 @@ def discover(root: Path) -> Proposals:
 class _Making:
     """Collects the components, each under a name of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, inventory: Inventory, work_trees: Sequence[str]) -> None:
         self._root = root
+        self._inventory = inventory
+        ignored = {tree: find_ignored(inventory, tree) for tree in work_trees[:_MOST_WORK_TREES]}
+        # A repository that git cannot read is captured as the files it is made of.
+        self._ignored = {tree: paths for tree, paths in ignored.items() if paths is not None}
+        self._work_trees = list(self._ignored)
         self._secret_paths: list[str] = []
-        self._upload_folders: list[str] = []
-        self._data_folders: list[str] = []
+        self._taken: list[str] = []
         self._captured: dict[str, set[str]] = {}
         self.components: list[Proposal] = []
         self.attention: list[Finding] = []
+        if len(work_trees) > _MOST_WORK_TREES:
+            self.warn(Phrase(N_("There are {count} git work trees; the first are proposed."), count=len(work_trees)))
 
     def _add(
         self, name: str, kind: str, options: Mapping[str, Any], objectives: tuple[str, str], why: Sequence[Evidence]
@@ -154,23 +159,39 @@ class _Making:
         """Note something that somebody should know."""
         self.attention.append(Finding(gravity=Gravity.WARNING, message=message))
 
+    def _kept_by_git(self, paths: Sequence[str]) -> set[str]:
+        """Those of the paths that a component of git captures anyway."""
+        return set(find_unignored(self._inventory, self._work_trees, paths))
+
     def add_secrets(self, paths: Sequence[str]) -> None:
         """The files that are sealed; the recipient is made when the proposal is applied."""
-        self._secret_paths = list(dict.fromkeys(paths))
-        if self._secret_paths:
-            why = [Evidence(path=path) for path in self._secret_paths]
-            self._add("secrets", "secrets", {"files": [_literal(path) for path in self._secret_paths]}, _SECRETS, why)
-
-    def add_configuration(self, inventory: Inventory, projects: Sequence[ComposeProject]) -> None:
-        """What a person would look at first to see how it is all put together."""
-        paths = [path for project in projects for path in project.paths]
-        paths += [folder for folder in inventory.folders if folder in _CONFIGURATION_FOLDERS]
-        paths += [file for file in inventory.files if file in _CONFIGURATION_FILES]
+        self._secret_paths = list(paths)
+        self._taken += paths
         if paths:
-            options: dict[str, Any] = {"paths": paths}
-            if inside := self._anchored([path for path in self._secret_paths if _is_in(path, paths)]):
-                options["exclude"] = inside
-            self._add("configuration", "files", options, _CONFIGURATION, [Evidence(path=path) for path in paths])
+            why = [Evidence(path=path) for path in paths]
+            self._add("secrets", "secrets", {"files": [_literal(path) for path in paths]}, _SECRETS, why)
+        for path in sorted(self._kept_by_git(paths)):
+            phrase = N_("{path} is not ignored by git, so it is captured unsealed with its work tree, too: ignore it.")
+            self.warn(Phrase(phrase, path=path))
+
+    def add_configuration(self, projects: Sequence[ComposeProject]) -> None:
+        """What a person would look at first to see how it is all put together, where git does not keep it."""
+        paths = [path for project in projects for path in project.paths]
+        paths += [folder for folder in self._inventory.folders if folder in _CONFIGURATION_FOLDERS]
+        paths += [file for file in self._inventory.files if file in _CONFIGURATION_FILES]
+        self._add_files_of_their_own("configuration", paths, _CONFIGURATION)
+
+    def _add_files_of_their_own(self, name: str, paths: Sequence[str], objectives: tuple[str, str]) -> None:
+        """A component of files and folders that nobody else captures."""
+        kept = self._kept_by_git(paths)
+        own = [path for path in paths if path not in kept and not _is_in(path, self._taken)]
+        if not own:
+            return
+        options: dict[str, Any] = {"paths": own}
+        if inside := self._anchored([path for path in self._taken if _is_in(path, own)]):
+            options["exclude"] = inside
+        self._taken += own
+        self._add(name, "files", options, objectives, [Evidence(path=path) for path in own])
 
     def add_servers(self, servers: Sequence[Server]) -> None:
         """A component per server that can be reached, or a command in its container."""
@@ -191,13 +212,17 @@ class _Making:
         if databases:
             why = [Evidence(path=path) for path in databases]
             self._add("sqlite", "sqlite", {"paths": [_literal(path) for path in databases]}, _DATABASE, why)
+        for path in sorted(self._kept_by_git(databases)):
+            self.warn(Phrase(N_("{path} is not ignored by git, so it is captured twice: ignore it."), path=path))
+        for end in ("", "-wal", "-shm", "-journal"):
+            self._taken += [f"{path}{end}" for path in databases]
 
     def add_projects(self, projects: Sequence[ComposeProject], servers: Sequence[Server]) -> None:
         """The compose projects, without the volumes of databases that have a component of their own."""
         for project in projects:
             captured = self._captured.get(project.paths[0], set())
             left_out = project.volumes_of(captured)
-            self._data_folders += project.binds_inside(captured, self._root)
+            self._taken += project.binds_inside(captured, self._root)
             options: dict[str, Any] = {"file": list(project.paths) if len(project.paths) > 1 else project.paths[0]}
             if left_out:
                 options["exclude-volumes"] = list(left_out)
@@ -217,33 +242,32 @@ class _Making:
         self.warn(Phrase(sentence, title=TITLES[server.kind], service=server.service, **details))
 
     def add_uploads(self, folders: Sequence[str]) -> None:
-        """What users have brought in, which can then be recovered alone."""
-        self._upload_folders = list(folders)
-        if folders:
-            options: dict[str, Any] = {"paths": list(folders)}
-            if inside := self._anchored([path for path in self._secret_paths if _is_in(path, folders)]):
-                options["exclude"] = inside
-            self._add("uploads", "files", options, _SERVICES, [Evidence(path=path) for path in folders])
+        """What users have brought in, which can then be recovered alone; git may keep it all the same."""
+        self._add_files_of_their_own("uploads", folders, _SERVICES)
 
-    def add_source(self, work_trees: Sequence[str]) -> None:
+    def add_source(self) -> None:
         """The git work trees."""
-        for folder in work_trees[:_MOST_WORK_TREES]:
+        for folder in self._work_trees:
             name = "source" if not folder else f"source-{folder.rpartition('/')[2]}"
             why = [Evidence(path=f"{folder}/.git" if folder else ".git")]
             self._add(name, "git", {"path": folder or "."}, _SOURCE, why)
-        if len(work_trees) > _MOST_WORK_TREES:
-            self.warn(Phrase(N_("There are {count} git work trees; the first are proposed."), count=len(work_trees)))
 
-    def add_files(self, databases: Sequence[str]) -> None:
-        """Everything else: the whole folder, without what others take and what must not lie there unsealed."""
-        beside = [f"{path}{end}" for path in databases for end in ("-wal", "-shm", "-journal")]
-        excluded = [*self._secret_paths, *databases, *beside, *self._upload_folders, *self._data_folders]
-        has_source = any(component.name == "source" for component in self.components)
-        options: dict[str, Any] = {"paths": ["."]}
-        if excluded:
-            options["exclude"] = self._anchored(excluded)
-        objectives = _SERVICES if has_source else _SOURCE
-        self._add("files" if has_source else "source", "files", options, objectives, ())
+    def add_files(self) -> None:
+        """Everything else: what git ignores, and what is in no work tree.
+
+        No file is captured by two components that bring it back: one would have to move that of the other aside.
+        """
+        data: list[str] = []
+        for tree, paths in self._ignored.items():
+            inner = [other for other in self._work_trees if other != tree and (not tree or _is_in(other, [tree]))]
+            data += [path for path in paths if not _is_in(path, inner)]
+        self._add_files_of_their_own("data", sorted(data), _SERVICES)
+        if "" not in self._work_trees:
+            excluded = list(dict.fromkeys([*self._taken, *self._work_trees]))
+            options: dict[str, Any] = {"paths": ["."]}
+            if excluded:
+                options["exclude"] = self._anchored(excluded)
+            self._add("source", "files", options, _SOURCE, ())
 
     def _anchored(self, paths: Sequence[str]) -> list[str]:
         """Paths as patterns that mean nothing else."""

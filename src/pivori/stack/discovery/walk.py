@@ -14,7 +14,7 @@ from typing import Final
 MOST_ENTRIES: Final = 150_000
 DEEPEST: Final = 10
 
-_NOT_ENTERED: Final = frozenset(
+NOT_ENTERED: Final = frozenset(
     {
         ".git",
         ".hg",
@@ -40,6 +40,8 @@ _NOT_ENTERED: Final = frozenset(
         ".vscode",
     }
 )
+"""Folders that installers and tools fill."""
+
 _ENVIRONMENT_MARK: Final = "pyvenv.cfg"
 
 
@@ -124,7 +126,7 @@ def _look_into(inventory: Inventory, folder: str) -> Sequence[str]:
             inventory.repositories.append(folder)
         elif entry.is_dir(follow_symlinks=False):
             inventory.folders.append(name)
-            if entry.name not in _NOT_ENTERED:
+            if entry.name not in NOT_ENTERED:
                 entered.append(name)
         elif _is_file(entry):
             inventory.files.append(name)

@@ -67,7 +67,10 @@ def test_a_whole_stack_is_proposed_in_order_with_its_objectives(tmp_path: Path, 
     write("uploads/photo.jpg", "x")
     write("package-lock.json", "{}")
     write("tls/server.key", "-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n")
-    write(".git/HEAD", "ref: refs/heads/main\n")
+    write(".gitignore", ".env\n*.key\n/uploads/\n/state/\nnode_modules/\n*.log\n*.db\n/index/*\n!/index/.keep\n")
+    for name in ("state/x", "node_modules/y", "today.log", "index/one", "index/.keep"):
+        write(name, "")
+    git(tmp_path, "init", "-q")
     with sqlite3.connect(tmp_path / "app.db") as connection:
         connection.execute("create table t (a)")
     connection.close()
@@ -75,14 +78,13 @@ def test_a_whole_stack_is_proposed_in_order_with_its_objectives(tmp_path: Path, 
     found = [(item.name, item.kind, item.rto, item.rpo) for item in proposals.components]
     assert found == [
         ("secrets", "secrets", "5m", "1m"),
-        ("configuration", "files", "10m", "1m"),
         ("database", "postgres", "15m", "1h"),
         ("cache", "redis", "15m", "1h"),
         ("sqlite", "sqlite", "15m", "1h"),
         ("services", "compose", "30m", "1h"),
         ("uploads", "files", "30m", "1h"),
         ("source", "git", "5m", "1m"),
-        ("files", "files", "30m", "1h"),
+        ("data", "files", "30m", "1h"),
     ]
     assert topics(proposals) == set(Topic)
     assert component(proposals, "database").options == {
@@ -97,8 +99,7 @@ def test_a_whole_stack_is_proposed_in_order_with_its_objectives(tmp_path: Path, 
         "bind-mounts": False,
         "quiesce": "pause",
     }
-    excluded = component(proposals, "files").options["exclude"]
-    assert {"/.env", "/tls/server.key", "/app.db", "/app.db-wal", "/uploads"} <= set(excluded)
+    assert component(proposals, "data").options == {"paths": ["index", "state", "today.log"]}
     assert places(proposals, Topic.DATABASE) == ["compose.yaml:5", ".env:2", "compose.yaml:10"]
 
 
@@ -264,10 +265,59 @@ def test_secrets_that_git_does_not_ignore_are_told(tmp_path: Path, write: Write)
     assert found == [".env.production", "sub/.env"]
 
 
-def test_a_broken_repository_says_nothing(tmp_path: Path, write: Write) -> None:
+def test_a_broken_repository_is_captured_as_files(tmp_path: Path, write: Write) -> None:
     write(".git/HEAD", "nonsense")
     write(".env", "A=b\n")
-    assert not discover(tmp_path).attention
+    proposals = discover(tmp_path)
+    assert not proposals.attention
+    assert [(item.name, item.kind) for item in proposals.components] == [("secrets", "secrets"), ("source", "files")]
+
+
+def test_what_no_work_tree_keeps_is_captured_as_files_and_nothing_twice(tmp_path: Path, write: Write) -> None:
+    for name in ("one", "two/deep"):
+        write(f"{name}/app.py", "")
+        write(f"{name}/.gitignore", "state/\n")
+        write(f"{name}/state/x", "")
+        git(tmp_path / name, "init", "-q")
+    write("nginx/nginx.conf", "")
+    write("top.txt", "")
+    found = {item.name: dict(item.options) for item in discover(tmp_path).components}
+    assert found == {
+        "configuration": {"paths": ["nginx"]},
+        "source-one": {"path": "one"},
+        "source-deep": {"path": "two/deep"},
+        "data": {"paths": ["one/state", "two/deep/state"]},
+        "source": {
+            "paths": ["."],
+            "exclude": ["/nginx", "/one/state", "/two/deep/state", "/one", "/two/deep"],
+        },
+    }
+
+
+def test_a_work_tree_in_a_work_tree_keeps_its_own(tmp_path: Path, write: Write) -> None:
+    git(tmp_path, "init", "-q")
+    write(".gitignore", "inner/\nouter-data/\n")
+    write("outer-data/x", "")
+    write("inner/.gitignore", "data/\n")
+    write("inner/data/x", "")
+    write("inner/app.py", "")
+    git(tmp_path / "inner", "init", "-q")
+    found = {item.name: dict(item.options) for item in discover(tmp_path).components}
+    assert found == {
+        "source": {"path": "."},
+        "source-inner": {"path": "inner"},
+        "data": {"paths": ["inner/data", "outer-data"]},
+    }
+
+
+def test_uploads_that_git_keeps_are_not_captured_twice(tmp_path: Path, write: Write) -> None:
+    git(tmp_path, "init", "-q")
+    write("media/logo.png", "x")
+    write("uploads/.gitkeep", "")
+    write("uploads/photo.jpg", "x")
+    write(".gitignore", "/uploads/*\n!/uploads/.gitkeep\n")
+    found = {item.name: dict(item.options) for item in discover(tmp_path).components}
+    assert found == {"uploads": {"paths": ["uploads"]}, "source": {"path": "."}}
 
 
 def test_a_certificate_alone_is_public_and_a_private_key_is_not(tmp_path: Path, write: Write) -> None:
