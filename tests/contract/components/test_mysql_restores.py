@@ -283,3 +283,33 @@ def test_an_address_has_no_password() -> None:
     assert str(server.at("mysql://you@db:3307/")) == "you@db:3307"
     with pytest.raises(ServerUnreachable):
         server.at("mysql://you:canary@db/")
+
+
+def test_the_rights_of_the_guide_are_enough(
+    specimen: MysqlSpecimen, tmp_path: Path, surroundings: Surroundings
+) -> None:
+    specimen.server.run(
+        "CREATE USER small@localhost",
+        "GRANT SELECT, EXECUTE, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES, PROCESS, RELOAD, REPLICATION CLIENT"
+        " ON *.* TO small@localhost",
+    )
+    server = Server(unix_socket=specimen.server.socket, user="small")
+    capture = captured(MysqlComponent(name="db", server=server), tmp_path / "c", surroundings)
+    whole = captured(specimen.component, tmp_path / "d", surroundings)
+    files, others = (found.report.facts["files"] for found in (capture, whole))
+    assert files["shop.routines.sql"] == others["shop.routines.sql"]
+    assert files["shop.triggers.sql"] == others["shop.triggers.sql"]
+    assert capture.report.counts == whole.report.counts
+
+
+def test_without_rights_on_accounts_they_are_missed_and_that_is_told(
+    specimen: MysqlSpecimen, tmp_path: Path, surroundings: Surroundings
+) -> None:
+    specimen.server.run("CREATE USER small@localhost", "GRANT ALL ON shop.* TO small@localhost")
+    specimen.server.run("GRANT RELOAD, PROCESS, REPLICATION CLIENT ON *.* TO small@localhost")
+    specimen.server.run("GRANT SELECT ON mysql.proc TO small@localhost")
+    server = Server(unix_socket=specimen.server.socket, user="small")
+    component = MysqlComponent(name="db", server=server, databases=["shop"])
+    capture = captured(component, tmp_path / "c", surroundings)
+    assert any("Users and rights" in warning for warning in capture.report.warnings)
+    assert not (capture.folder / "users.sql").exists()

@@ -100,7 +100,10 @@ def test_a_user_with_a_password_gets_in_and_it_is_told_nowhere(tmp_path: Path, s
             client.execute_command("ACL", "SETUSER", "default", "off", "resetpass")
         there = RedisServer(unix_socket=server.socket, user="keeper", password=lambda: PASSWORD)
         component = RedisComponent(name="cache", server=there)
-        capture = captured(component, tmp_path / "c", surroundings)
+        with server.client(username="keeper", password=PASSWORD) as client:
+            client.execute_command("ACL", "SETUSER", "small", "on", ">small", "+psync", "+replconf", "+info")
+        small = replace(there, user="small", password=lambda: "small")
+        capture = captured(replace(component, server=small), tmp_path / "c", surroundings)
         restored = component.restore(capture, in_place(tmp_path), surroundings)
         assert restored.counts["keys"] == 10
         wrong = replace(component, server=replace(there, password=lambda: "wrong-canary"))

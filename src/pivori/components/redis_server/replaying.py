@@ -61,6 +61,8 @@ class Replay:
     @contextmanager
     def _as_replica(self, control: Connection) -> Iterator[tuple[socket.socket, list[bytes]]]:
         """While the context lasts, the server looks for its master here. Afterwards it is its own, whatever happens."""
+        if _setting(control, "tls-replication") == "yes":
+            raise DumpNotLoaded(server=str(self.server), reason=N_("it takes dumps over TLS alone"))
         user, password = (_setting(control, name) for name in ("masteruser", "masterauth"))
         own = "" if password else secrets.token_hex(32)
         login = [word.encode() for word in (user, own or password) if word]
