@@ -90,3 +90,10 @@ def name_of(component: object) -> str:
     """The name of a component; empty where it has none."""
     name = component.get("name") if isinstance(component, Mapping) else None
     return name if isinstance(name, str) else ""
+
+
+def located(location: str | None, building: Building) -> str | None:
+    """Where the repository is: an address as it is, a path as an absolute one."""
+    if location is None or ":" in location.partition("/")[0]:
+        return location
+    return str(building.path(location))

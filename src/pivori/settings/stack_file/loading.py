@@ -9,11 +9,10 @@ from pydantic import ValidationError
 
 from pivori.settings.load import Environment
 from pivori.settings.stack_file.clear_secrets import secrets_in_clear
-from pivori.settings.stack_file.document import Document, document_of, name_of, read_document, refuse
+from pivori.settings.stack_file.document import Document, document_of, located, name_of, read_document, refuse
 from pivori.settings.stack_file.mistakes import Found, nearest
 from pivori.settings.stack_file.model import StackFile
 from pivori.settings.stack_file.options import Building
-from pivori.settings.stack_file.repository import located
 from pivori.settings.stack_file.wording import understood
 from pivori.stack.model import Stack
 from pivori.translation import N_, Phrase

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pivori.settings.load import Environment
 from pivori.settings.model import Configured, PasswordFrom, PasswordSource
-from pivori.settings.stack_file.document import read_document, root_of
+from pivori.settings.stack_file.document import located, read_document, root_of
 from pivori.settings.stack_file.one_table import table_of
 from pivori.settings.stack_file.options import Building
 from pivori.settings.stack_file.tables import RepositoryTable
@@ -25,10 +25,3 @@ def configured_repository(path: Path, environment: Environment) -> Configured:
         if table.password is None
         else PasswordSource(kind=PasswordFrom.CONFIGURATION, reveal=table.password.reveal(building)),
     )
-
-
-def located(location: str | None, building: Building) -> str | None:
-    """Where the repository is: an address as it is, a path as an absolute one."""
-    if location is None or ":" in location.partition("/")[0]:
-        return location
-    return str(building.path(location))
