@@ -41,7 +41,7 @@ class ServerNotMade(ComponentFailed):
 class NoServerAccount(ComponentFailed):
     """Root has nobody to run a server as."""
 
-    code = "postgres-no-account"
+    code = "postgres-no-server-account"
     message = N_("PostgreSQL does not run as root, and there is no account postgres on this machine.")
     hint = N_("Create the account, or run this program as another user.")
 
