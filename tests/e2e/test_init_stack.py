@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import stat
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -68,6 +69,23 @@ def test_a_database_is_part_of_it(pivori: Pivori, shop: Path, tmp_path: Path) ->
     connection = sqlite3.connect(tmp_path / "new" / "shop.db")
     assert connection.execute("select amount from sales").fetchall() == [(7,)]
     connection.close()
+
+
+def test_a_git_work_tree_comes_back_with_what_git_ignores_and_nothing_beside(
+    pivori: Pivori, shop: Path, tmp_path: Path
+) -> None:
+    (shop / ".gitignore").write_text(".env\n*.key\nuploads/\nstate/\n")
+    (shop / "state").mkdir()
+    (shop / "state" / "kept").write_text("ignored, and nowhere else")
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "one"]):
+        subprocess.run(["git", "-C", shop, *words], check=True)
+    (shop / "app.py").write_text("print('not committed')\n")
+    pivori("init", "--yes", shop)
+    before = {name: content for name, content in files(shop).items() if not name.startswith(".git/")}
+    pivori("backup", cwd=shop)
+    pivori("recover", "--to", tmp_path / "new", cwd=shop)
+    after = {name: content for name, content in files(tmp_path / "new").items() if not name.startswith(".git/")}
+    assert after == before
 
 
 def test_it_says_what_it_found_and_why_and_where_the_keys_are(pivori: Pivori, shop: Path) -> None:
