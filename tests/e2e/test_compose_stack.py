@@ -62,7 +62,7 @@ def test_it_is_captured_and_comes_back_in_place_and_beside(
     rows(docker).write_text("after")
     docker.remove_volume("shop_empty")
     pivori("recover", "--to", tmp_path / "new", cwd=shop)
-    beside = tmp_path / "new" / "services"
+    [beside] = [item.parent for item in (tmp_path / "new").rglob("volumes") if item.parent.name == "services"]
     assert (beside / "volumes" / "shop_data" / "rows").read_text() == "before"
     bound = beside / "bind-mounts" / str(shop / "bound").lstrip("/")
     assert sorted(item.name for item in bound.iterdir()) == ["file", "skipped-not"]
