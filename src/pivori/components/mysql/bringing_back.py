@@ -33,7 +33,7 @@ from pivori.errors import PivoriError
 from pivori.translation import N_, Phrase
 
 _PART: Final = 1 << 20
-_CHECKED: Final = N_("{tables} tables are back, with {rows} rows that were counted.")
+_CHECKED: Final = N_("All tables are back ({tables}), with the rows that were counted ({rows}).")
 
 
 class NotInCapture(ComponentFailed):
@@ -96,7 +96,7 @@ class Bringing:
             Phrase(N_("Compare the tables and the numbers of their rows with the capture.")),
         ]
         replaces = [
-            Phrase(N_("The database {name} with {tables} tables."), name=name, tables=tables)
+            Phrase(N_("The database {name} (tables: {tables})."), name=name, tables=tables)
             for name, tables in there.items()
         ]
         if there:

@@ -120,7 +120,7 @@ class Filling:
             ((own,),) = rows(connection, "SELECT CURRENT_USER()")
             before = _roles(connection) if self.facts.version.mariadb else set()
             for account, statement in statements:
-                if _bare(account) == own:
+                if _bare(account) == own or statement in _granted(connection, account):
                     continue
                 try:
                     connection.query(statement)
@@ -178,6 +178,16 @@ def _made_as(statement: str, database: str, name: str) -> str:
 
 def _roles(connection: "Connection[Any]") -> set[str]:
     return {str(name) for (name,) in rows(connection, "SELECT User FROM mysql.user WHERE is_role = 'Y'")}
+
+
+def _granted(connection: "Connection[Any]", account: str) -> list[str]:
+    """The rights that an account has, as statements; none for one that is not there."""
+    import pymysql
+
+    try:
+        return [str(grant) for (grant,) in rows(connection, f"SHOW GRANTS FOR {account}")]
+    except pymysql.Error:
+        return []
 
 
 def _give_up(connection: "Connection[Any]", made: set[str], statements: Sequence[str]) -> None:

@@ -144,7 +144,9 @@ class RedisComponent:
             now = _counted(connection)
         checked = [Phrase(N_("The server has loaded the whole dump and its checksum is right."))]
         if keys is not None:
-            checked.append(Phrase(N_("The dump has {keys} keys, the server {now} now."), keys=keys, now=now["keys"]))
+            checked.append(
+                Phrase(N_("Keys in the dump: {keys}; in the server now: {now}."), keys=keys, now=now["keys"])
+            )
         return Restored(bytes=size, checked=checked, remaining=_left_over(kept), counts=now)
 
     def resume(self, surroundings: Surroundings) -> Sequence[Phrase]:
@@ -206,7 +208,9 @@ class RedisComponent:
         replaces, space = [], {}
         if counts["keys"]:
             steps.insert(0, Phrase(N_("Keep what it holds in a file of the state folder.")))
-            replaces.append(Phrase(N_("{keys} keys of the server {server}."), keys=counts["keys"], server=str(server)))
+            replaces.append(
+                Phrase(N_("What the server {server} holds (keys: {keys})."), keys=counts["keys"], server=str(server))
+            )
             space[surroundings.state] = int(facts.get("used_memory_dataset", 0))
         return RestorePlan(
             steps=steps, replaces=replaces, space=space, findings=_obstacles(source.report, facts, server)
