@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from pivori.components.base import ClientMissing, ClientTooOld, ProgramFailed, Surroundings, has_failure
+from pivori.components.base import ClientMissing, ClientTooOld, ProgramFailed, RestoreRequest, Surroundings, has_failure
+from pivori.components.mysql import bringing_back
 from pivori.components.mysql.bringing_back import CaptureDamaged, FillingFailed, NameForNone, NotInCapture
 from pivori.components.mysql.component import MysqlComponent
 from pivori.components.mysql.programs import Version, programs_for
 from pivori.components.mysql.server import Server, ServerUnreachable
 from pivori.testing.capture_folder import FolderCapture, FolderSink
-from pivori.testing.component_contract import in_place, surroundings_in
+from pivori.testing.component_contract import in_place, move_aside, surroundings_in
 from tests.contract.components.test_mysql import ODD, MysqlSpecimen
 from tests.servers.mariadb import PASSWORD, PrivateMariadb, mariadb_server, program
 
@@ -164,6 +167,48 @@ def test_a_restore_that_breaks_off_says_where_the_old_state_is(
     monkeypatch.undo()
     specimen.component.restore(capture, in_place(tmp_path), surroundings)
     assert specimen.server.run("SELECT COUNT(*) FROM shop.accounts")[0] == (90,)
+
+
+def test_beside_without_a_servers_programs_the_dumps_are_written(
+    specimen: MysqlSpecimen, tmp_path: Path, surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = captured(specimen.component, tmp_path / "c", surroundings)
+    monkeypatch.setattr(bringing_back, "server_programs", lambda: None)
+    to = tmp_path / "new" / "db"
+    request = RestoreRequest(to=to, root=tmp_path / "new", aside=move_aside)
+    assert str(to) in specimen.component.plan(capture, request, surroundings).steps[0]
+    restored = specimen.component.restore(capture, request, surroundings)
+    assert restored.remaining
+    names = {file.path for file in capture.files()}
+    assert {path.name: path.read_bytes() for path in to.iterdir()} == {name: capture.read(name) for name in names}
+
+
+def test_beside_a_server_is_stopped_that_a_killed_run_has_left(
+    specimen: MysqlSpecimen, tmp_path: Path, surroundings: Surroundings
+) -> None:
+    capture = captured(specimen.component, tmp_path / "c", surroundings)
+    to = tmp_path / "new" / "db"
+    code = f"""
+import os
+from pathlib import Path
+from pivori.clock import SystemClock
+from pivori.components.mysql.private_server import own_server, server_programs
+with own_server(server_programs(), Path({str(to / "data")!r}), SystemClock(), Path({str(surroundings.state)!r})):
+    os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    place = Path((surroundings.state / "own-server").read_text())
+    left = Server(unix_socket=f"{place}/s")
+    with left.connect():
+        pass
+    assert specimen.component.resume(surroundings)
+    assert not place.exists()
+    with pytest.raises(ServerUnreachable), left.connect():
+        pass
+    assert not specimen.component.resume(surroundings)
+    shutil.rmtree(to)
+    request = RestoreRequest(to=to, root=tmp_path / "new", aside=move_aside)
+    assert specimen.component.restore(capture, request, surroundings).counts["rows"] == 188
 
 
 def test_a_wrong_password_is_told_without_it(

@@ -168,7 +168,7 @@ class Bringing:
         data = to / "data"
         if programs is None or "mariadb" not in source.report.versions or data.exists():
             return _as_files(source, to)
-        with own_server(programs, data, surroundings.clock) as server:
+        with own_server(programs, data, surroundings.clock, surroundings.state) as server:
             facts = _look(server)
             filling = Filling(
                 server=server,

@@ -24,6 +24,7 @@ from pivori.components.mysql.bringing_back import Bringing
 from pivori.components.mysql.catalogue import excluded, look
 from pivori.components.mysql.dumping import DATA, DATABASES, USERS, Dumper, Taking, routines_file, triggers_file
 from pivori.components.mysql.filling import Captured
+from pivori.components.mysql.private_server import clear_away
 from pivori.components.mysql.programs import programs_for
 from pivori.components.mysql.server import QueryFailed, Server
 from pivori.components.mysql.verifying import verify
@@ -133,7 +134,10 @@ class MysqlComponent:
         return self._bringing.restore(source, request, surroundings)
 
     def resume(self, surroundings: Surroundings) -> Sequence[Phrase]:
-        """Nothing is left by a run that was killed: its programs end with their pipes."""
+        """Stop the server of its own that a killed restore has left."""
+        if clear_away(surroundings.state, surroundings.clock):
+            sentence = N_("The server that an interrupted restore of {component} had left is stopped.")
+            return [Phrase(sentence, component=self.name)]
         return []
 
     def manual(self, report: Report) -> Sequence[str]:

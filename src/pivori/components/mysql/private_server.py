@@ -13,10 +13,12 @@ from pivori.clock import Clock
 from pivori.components.base import ComponentFailed
 from pivori.components.mysql.server import Server, ServerUnreachable
 from pivori.host.capture import run_to_end
+from pivori.host.durable import remove_durably, write_durably
 from pivori.host.filter import NOWHERE, Filter, start_filter
 from pivori.translation import N_
 
 _FOLDERS: Final = ("/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/libexec")
+_RECORD: Final = "own-server"
 _PATIENCE: Final = 120.0
 _POLL: Final = 0.05
 
@@ -46,8 +48,10 @@ def account() -> str:
 
 
 @contextmanager
-def own_server(programs: tuple[str, str], data: Path, clock: Clock) -> Iterator[Server]:
+def own_server(programs: tuple[str, str], data: Path, clock: Clock, state: Path) -> Iterator[Server]:
     """An empty server on the new folder ``data`` while the context lasts; then it is stopped, and the folder stays.
+
+    What a run that is killed would leave is noted in ``state``, for :func:`clear_away`.
 
     Raises ServerNotMade, CommandNotStarted.
     """
@@ -57,6 +61,7 @@ def own_server(programs: tuple[str, str], data: Path, clock: Clock) -> Iterator[
     data.mkdir(mode=0o700, parents=True)
     sockets = Path(tempfile.mkdtemp(prefix="pivori-my-"))
     try:
+        write_durably(state / _RECORD, os.fsencode(sockets))
         if user:
             for folder in (data, sockets):
                 shutil.chown(folder, user)
@@ -89,6 +94,26 @@ def own_server(programs: tuple[str, str], data: Path, clock: Clock) -> Iterator[
             running.finish()
     finally:
         shutil.rmtree(sockets, ignore_errors=True)
+        remove_durably(state / _RECORD)
+
+
+def clear_away(state: Path, clock: Clock) -> bool:
+    """Stop the server of a killed run, if it still runs, and remove its socket: whether there was anything."""
+    try:
+        sockets = Path(os.fsdecode((state / _RECORD).read_bytes()))
+    except FileNotFoundError:
+        return False
+    stopping = False
+    with suppress(ServerUnreachable), Server(unix_socket=f"{sockets}/s", user="root").connect() as connection:
+        connection.query("SHUTDOWN")
+        stopping = True
+    until = clock.monotonic() + _PATIENCE
+    # It removes this file last.
+    while (sockets / "pid").exists() and stopping and clock.monotonic() < until:
+        clock.sleep(_POLL)
+    shutil.rmtree(sockets, ignore_errors=True)
+    remove_durably(state / _RECORD)
+    return True
 
 
 def _wait(running: Filter, server: Server, clock: Clock) -> None:
