@@ -169,9 +169,10 @@ def _check(member: Member, to: Path | None) -> str:
         return shlex.join(["ls", "-la", str(step_folder(to, member.name))])
     if kind in _CHECKS:
         return _CHECKS[kind]
-    places = [str(place) for place in member.component.places()]
+    # Of SQLite databases in a folder only the folder is known beforehand.
+    places = [str(place).removesuffix("/**") for place in member.component.places()]
     if kind == "git" and places:
         return f"git -C {shlex.quote(places[0])} status"
-    if kind == "sqlite" and places:
+    if kind == "sqlite" and places and not Path(places[0]).is_dir():
         return f"sqlite3 {shlex.quote(places[0])} 'PRAGMA integrity_check'"
     return shlex.join(["ls", "-la", *places]) if places else ""

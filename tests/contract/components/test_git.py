@@ -478,6 +478,8 @@ def test_files_behind_a_filter_come_back_as_they_were(
     (tree / ".gitattributes").write_text("*.bin filter=big\n")
     (tree / "large.bin").write_bytes(b"content" * 1000)
     git(tree, "add", "large.bin")
+    # As if the index had been written later: by its times the file is as git knows it.
+    os.utime(tree / ".git" / "index", ns=(2**61, 2**61))
     captured = take(specimen.component)
     specimen.destroy()
     restored = specimen.component.restore(captured, in_place(specimen.root), surroundings)
@@ -508,14 +510,18 @@ def test_in_the_folder_of_the_stack_ignored_files_stay(
     root.mkdir()
     (root / "debug.log").write_text("stays")
     (root / "a.txt").write_text("replaced")
+    (root / "deep").mkdir()
+    (root / "deep" / "ignored.log").write_text("stays, too")
     report = replace(captured.report, facts={**captured.report.facts, "root": captured.report.facts["path"]})
     captured = FolderCapture(captured.folder, report)
     request = RestoreRequest(to=root / "source", root=root, aside=move_aside)
     before = specimen.state()["files"]
     specimen.component.restore(captured, request, surroundings)
     assert (root / "debug.log").read_text() == "stays"
+    assert (root / "deep" / "ignored.log").read_text() == "stays, too"
     assert (root / "a.txt.aside-1").read_text() == "replaced"
     (root / "a.txt.aside-1").unlink()
+    (root / "deep.aside-1").rmdir()
     assert state_of(root)["files"] == before
 
 
@@ -590,3 +596,28 @@ def test_a_scratch_folder_is_removed_whatever_happens(tmp_path: Path) -> None:
         (folder / "x").write_text("x")
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
+
+
+def test_ignored_files_stay_in_place(specimen: Specimen, take: Taking, surroundings: Surroundings) -> None:
+    captured = take(specimen.component)
+    for name in ("x.log", "deep/y.log", "only logs/z.log", "not ignored"):
+        (specimen.tree / name).parent.mkdir(exist_ok=True)
+        (specimen.tree / name).write_text(name)
+    specimen.component.restore(captured, in_place(specimen.root), surroundings)
+    for name in ("x.log", "deep/y.log", "only logs/z.log"):
+        assert (specimen.tree / name).read_text() == name
+    assert not (specimen.tree / "not ignored").exists()
+    assert (specimen.root / "app.aside-1" / "not ignored").exists()
+
+
+def test_what_another_component_brought_back_before_stays_when_git_ignores_it(
+    specimen: Specimen, take: Taking, surroundings: Surroundings
+) -> None:
+    before = specimen.state()
+    captured = take(specimen.component)
+    specimen.destroy()
+    specimen.tree.mkdir()
+    (specimen.tree / "restored.log").write_text("just restored")
+    specimen.component.restore(captured, in_place(specimen.root), surroundings)
+    assert (specimen.tree / "restored.log").read_text() == "just restored"
+    assert specimen.state() == before

@@ -295,3 +295,10 @@ def test_the_way_back_by_hand_works(specimen: Specimen, take: Take) -> None:
     said = subprocess.run(["sh", "-c", script], cwd=captured.folder, check=True, capture_output=True, text=True)
     assert said.stdout.split() == ["ok", "ok"]
     assert specimen.state() == before
+
+
+def test_whoever_writes_a_folder_comes_before_the_databases_in_it(specimen: Specimen) -> None:
+    folder = specimen.root / "data"
+    inside = replace(specimen.component, paths=[folder, specimen.plain, folder / "*.db"]).places()
+    assert inside[0].parent == inside[2].parent == folder
+    assert inside[1] == specimen.plain

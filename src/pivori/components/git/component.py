@@ -141,7 +141,8 @@ class GitComponent:
                 written = rebuilding.everything()
                 rebuilding.check()
                 is_owned = rebuilding.give_to_owner()
-                put_in_place(partial, target, in_the_way(source, target, request), request)
+                ways = in_the_way(source, target, request)
+                left = put_in_place(partial, target, ways, request, rebuilding.submodules)
         except GitFailed as error:
             raise CaptureDamaged(component=self.name, path=self.name, reason=error.reason) from None
         except OSError as error:
@@ -153,7 +154,10 @@ class GitComponent:
             refs=report.counts["refs"],
         )
         size = sum(size for size, _digest in report.facts["files"].values())
-        remaining = self._remaining(report, target, is_owned)
+        remaining = [
+            *self._remaining(report, target, is_owned),
+            *(Phrase(N_("{path} is ignored by git and stays aside: move it back."), path=path) for path in left[:20]),
+        ]
         return Restored(bytes=max(size, written), checked=[checked], remaining=remaining, counts=dict(report.counts))
 
     def _remaining(self, report: Report, target: Path, is_owned: bool) -> Sequence[Phrase]:

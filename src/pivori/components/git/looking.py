@@ -199,7 +199,8 @@ def _read_work_tree(git: Git, look: Look) -> None:
     """Compare the work tree with the index, find what is untracked, and make the fingerprint."""
     index = look.own / "index"
     written = index.stat().st_mtime_ns if index.exists() else 0
-    filtered = _filtered(git, look)
+    others = sorted(git("ls-files", "--others", "--exclude-standard", "-z").split(b"\0"))
+    filtered = _filtered(git, look, others)
     states: list[Any] = []
     for name in dict.fromkeys(entry.name for entry in look.entries if entry.mode != _GITLINK):
         facts = _facts(look, name)
@@ -215,8 +216,7 @@ def _read_work_tree(git: Git, look: Look) -> None:
             look.changed.append(entry.name)
     gone = {*look.deleted, *look.submodules}
     look.changed = sorted({name for name in look.changed if name not in gone})
-    output = git("ls-files", "--others", "--exclude-standard", "-z")
-    for raw in sorted(output.split(b"\0")):
+    for raw in others:
         name = os.fsdecode(raw)
         if name.endswith("/"):
             look.nested.append(name)
@@ -244,10 +244,11 @@ def _is_clean(look: Look, entry: Entry, written: int) -> bool:
     )
 
 
-def _filtered(git: Git, look: Look) -> set[str]:
+def _filtered(git: Git, look: Look, others: Sequence[bytes]) -> set[str]:
     """The files that a filter (of LFS, say) stands before: what is in the index is not what is in the work tree."""
     names = [entry.name for entry in look.entries]
-    if "info/attributes" not in look.own_files and not any(name.endswith(".gitattributes") for name in names):
+    has_attributes = "info/attributes" in look.own_files or any(name.endswith(".gitattributes") for name in names)
+    if not has_attributes and not any(name.endswith(b".gitattributes") for name in others):
         return set()
     given = b"".join(os.fsencode(name) + b"\0" for name in names)
     words = git("check-attr", "-z", "--stdin", "filter", "working-tree-encoding", "ident", stdin=given).split(b"\0")

@@ -13,6 +13,7 @@ from pivori.components.base import Report, RestoreRequest, Source
 from pivori.components.git.bundles import check_whole, take_in
 from pivori.components.git.capturing import GIT_FILES, INDEX, REFS, STAGED, STATE, WORK_TREE
 from pivori.components.git.errors import CaptureDamaged, RestoreDiffers
+from pivori.components.git.ignored import carry_ignored
 from pivori.components.git.tars import unpack
 from pivori.host.git import Git, GitFailed
 from pivori.host.owners import group_number, user_number
@@ -110,6 +111,12 @@ class Rebuilding:
         except GitFailed:
             raise CaptureDamaged(path="bundles", reason=N_("parts of the history are missing")) from None
 
+    @property
+    def submodules(self) -> Sequence[str]:
+        """The folders of submodules."""
+        lines = self._source.read(INDEX, _MOST).split(b"\0")
+        return [os.fsdecode(line.partition(b"\t")[2]) for line in lines if line.startswith(b"160000 ")]
+
     def everything(self) -> int:
         """The whole work tree: how many bytes of files git did not have. As :meth:`history`, and RestoreDiffers."""
         self.history()
@@ -204,17 +211,27 @@ class Rebuilding:
         return True
 
 
-def put_in_place(partial: Path, target: Path, ways: Sequence[Path], request: RestoreRequest) -> None:
-    """Move aside what is in the way, and what was built to its place."""
+def put_in_place(
+    partial: Path, target: Path, ways: Sequence[Path], request: RestoreRequest, submodules: Sequence[str]
+) -> list[str]:
+    """Move aside what is in the way, what was built to its place, and what git ignores back into it.
+
+    Ignored files that stay aside come back. Raises OSError, GitFailed.
+    """
     shared = is_shared(target, request)
-    for path in ways:
-        request.aside(path)
+    moved = [(path, request.aside(path)) for path in ways]
     if not shared:
         partial.rename(target)
-        return
-    # The repository comes last: with it the restore is complete.
-    for item in sorted(partial.iterdir(), key=lambda path: path.name == ".git"):
-        place = target / item.name
-        if os.path.lexists(place):
-            request.aside(place)
-        item.rename(place)
+    else:
+        # The repository comes last: with it the restore is complete.
+        for item in sorted(partial.iterdir(), key=lambda path: path.name == ".git"):
+            place = target / item.name
+            if os.path.lexists(place):
+                request.aside(place)
+            item.rename(place)
+    left = []
+    for path, old in moved:
+        if path.name != ".git" and old.is_dir() and not old.is_symlink():
+            within = "" if path == target else path.name
+            left += carry_ignored(target, old, within, submodules)
+    return left

@@ -55,8 +55,8 @@ class SqliteComponent:
     patience: float = PATIENCE
 
     def places(self) -> Sequence[Path]:
-        """The paths themselves; of a pattern the folder above its first wildcard."""
-        return [_fixed(path).resolve() for path in self.paths]
+        """The files, and something in each folder: whoever writes the folder itself comes before."""
+        return [place / "**" if place.is_dir() else place for place in (_fixed(path).resolve() for path in self.paths)]
 
     def inspect(self, surroundings: Surroundings) -> Inspection:
         """Find the databases, as far as that goes in some seconds."""
