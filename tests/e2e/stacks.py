@@ -52,7 +52,8 @@ class Bank:
 
     def _move(self) -> None:
         choose = random.Random(7)
-        with self._server.connect(self._database, autocommit=False) as connection:
+        words = {"host": str(self._server.folder), "port": self._server.port, "user": "postgres"}
+        with psycopg.connect(dbname=self._database, **words) as connection:
             while not self._stop.is_set():
                 source, target = choose.sample(range(1, ACCOUNTS + 1), 2)
                 moved = connection.execute(
@@ -111,11 +112,11 @@ def make_source(folder: Path, **variables: str) -> None:
 
 
 def picture(folder: Path) -> dict[str, object]:
-    """All files of a tree but git's own: mode and content, or where a link points to."""
+    """All files of a tree but git's own and what lies aside: mode and content, or where a link points to."""
     found: dict[str, object] = {}
     for top, names, files in os.walk(folder):
-        names[:] = [name for name in names if name != ".git"]
-        for name in files:
+        names[:] = [name for name in names if name != ".git" and ".aside-" not in name]
+        for name in (name for name in files if ".aside-" not in name):
             path = Path(top, name)
             mode = stat.S_IMODE(path.lstat().st_mode)
             content = os.readlink(path) if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest()

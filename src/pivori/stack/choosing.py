@@ -79,14 +79,9 @@ def recovery_order(stack: Stack) -> list[Member]:
     return ordered
 
 
-def shares_place(member: Member, others: Sequence[Member]) -> bool:
-    """Whether any of the others has a place that is one of the member's, or lies within one."""
-    return any(
-        place.is_relative_to(above)
-        for other in others
-        for place in other.component.places()
-        for above in member.component.places()
-    )
+def has_place_in(members: Sequence[Member], folder: Path) -> bool:
+    """Whether a place of any of the members is a folder, or lies within it."""
+    return any(place.is_relative_to(folder) for member in members for place in member.component.places())
 
 
 def _contains(outer: Member, inner: Member) -> bool:

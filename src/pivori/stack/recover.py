@@ -5,10 +5,12 @@ is begun again. The first step that fails ends it: later steps may need what tha
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from pivori.clock import Clock
 from pivori.components.base import (
@@ -29,8 +31,8 @@ from pivori.stack.choosing import (
     NeverCaptured,
     NothingToRecover,
     choose_capture,
+    has_place_in,
     recovery_order,
-    shares_place,
     spread_seconds,
 )
 from pivori.stack.model import Member
@@ -40,6 +42,9 @@ from pivori.stack.recovery_log import Measured, Move, RecoveryHistory, RecoveryL
 from pivori.stack.recovery_plan import RecoveryPlan, RecoveryRequest, RecoveryStep, shortages
 from pivori.stack.sinks import RecoverySource
 from pivori.translation import N_
+
+OWN_FOLDER: Final = ".pivori"
+"""In the folder that a recovery goes to: what has no place in the stack's own folder, a folder for each component."""
 
 
 class TargetNotEmpty(PivoriError):
@@ -123,6 +128,7 @@ class Recovery:
         self._emit = emit
         self._workers = workers
         self._history = RecoveryHistory(recoveries)
+        self._stamp = f"{clock.now():%Y%m%d-%H%M%S}"
         self._log: RecoveryLog | None = None
 
     # The plan
@@ -193,7 +199,7 @@ class Recovery:
     def _restore_request(self, member: Member, choice: Choice, log: RecoveryLog) -> RestoreRequest:
         request = self._request
         settings = {**choice.settings, **request.settings.get(member.name, {})}
-        to = request.to / member.name if request.to is not None else None
+        to = request.to / OWN_FOLDER / member.name if request.to is not None else None
         root = request.to if request.to is not None else request.stack.root
         return RestoreRequest(
             to=to, root=root, aside=lambda path: self._move_aside(path, member.name, log), settings=settings
@@ -281,22 +287,27 @@ class Recovery:
         return restored
 
     def _move_aside(self, path: Path, component: str, log: RecoveryLog) -> Path:
-        """Move something out of the way, beside where it was. Raises OSError.
+        """Move something out of the way. Raises OSError.
 
         What an earlier step of this recovery brought is not in the way: what it replaced has been moved already.
         """
         for move in log.moves:
             if move.component != component and Path(move.path) == path:
                 return Path(move.aside)
-        stamp = f"{self._clock.now():%Y%m%d-%H%M%S}"
-        number = 1
-        while os.path.lexists(
-            aside := path.with_name(f"{path.name}.aside-{stamp}{f'-{number}' if number > 1 else ''}")
-        ):
-            number += 1
-        log.note_move(path, aside, component)
-        path.rename(aside)
-        return aside
+        *better, last = self._ways_aside(path)
+        for aside in better:
+            with suppress(OSError):
+                return _moved(path, aside, component, log)
+        return _moved(path, last, component, log)
+
+    def _ways_aside(self, path: Path) -> Iterator[Path]:
+        """Where something may be moved: what lies in the stack's folder into one beside that, so that nothing of it
+        is taken for a part of the stack; otherwise, and where that cannot be, beside its place."""
+        stamp = self._stamp
+        root = self._request.to or self._request.stack.root
+        if path != root and path.is_relative_to(root):
+            yield _unused(root.with_name(f"{root.name}.aside-{stamp}") / path.relative_to(root))
+        yield _unused(path.with_name(f"{path.name}.aside-{stamp}"))
 
     def _carry_over(self, member: Member, plan: RecoveryPlan, log: RecoveryLog) -> None:
         """Put back what a capture does not have, where a folder was replaced in which others have something too.
@@ -305,12 +316,26 @@ class Recovery:
         """
         recovered = {step.name for step in plan.steps}
         others = [other for other in self._request.stack.members if other.name not in recovered]
-        if not shares_place(member, others):
-            return
         for move in log.moves:
             old, new = Path(move.aside), Path(move.path)
-            if move.component == member.name and _is_folder(old) and _is_folder(new):
+            if move.component == member.name and has_place_in(others, new) and _is_folder(old) and _is_folder(new):
                 move_missing(old, new)
+
+
+def _moved(path: Path, aside: Path, component: str, log: RecoveryLog) -> Path:
+    """Move something aside, once that is noted: where it is then. Raises OSError."""
+    aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log.note_move(path, aside, component)
+    return path.rename(aside)
+
+
+def _unused(path: Path) -> Path:
+    """The path, with a number behind it when there is something."""
+    number, found = 1, path
+    while os.path.lexists(found):
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
 
 
 def _is_folder(path: Path) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from pivori.repository import format_time
 from pivori.stack.choosing import NeverCaptured, NothingToRecover
-from pivori.stack.recover import RecoveryImpossible, StepDone, StepFailed, TargetNotEmpty
+from pivori.stack.recover import OWN_FOLDER, RecoveryImpossible, StepDone, StepFailed, TargetNotEmpty
 from tests.unit.engine.looking import SECOND, START_NS
 from tests.unit.stack.box import Box, Workshop, names_in
 
@@ -27,8 +27,8 @@ def test_to_another_folder(workshop: Workshop, tmp_path: Path) -> None:
     assert plan.is_possible
     assert not (tmp_path / "new").exists()
     done = recovery.apply(plan)
-    assert (tmp_path / "new" / "one" / "f").read_text() == "first"
-    assert (tmp_path / "new" / "two" / "f").read_text() == "second"
+    assert (tmp_path / "new" / OWN_FOLDER / "one" / "f").read_text() == "first"
+    assert (tmp_path / "new" / OWN_FOLDER / "two" / "f").read_text() == "second"
     assert list(done.restored) == ["one", "two"]
     assert not done.moves
 
@@ -204,6 +204,33 @@ def test_what_a_capture_lacks_stays_in_use_where_others_have_something_too(works
     assert workshop.content("two") == {"f": b"second", "log": b"of nobody"}
     assert workshop.content("other") == {"f": b"of another"}
     assert names_in(Path(move.aside)) == ["f"]
+
+
+def test_what_is_replaced_lies_in_one_folder_beside_that_of_the_stack(workshop: Workshop) -> None:
+    workshop.protect()
+    recovery = workshop.recovery()
+    moves = recovery.apply(recovery.plan()).moves
+    root = workshop.stack.root
+    [folder] = {Path(move.aside).parent for move in moves}
+    assert folder.parent == root.parent
+    assert folder.name.startswith("app.aside-")
+    assert names_in(root) == ["one", "pivori.toml", "two"]
+
+
+def test_where_that_cannot_be_it_lies_beside_its_place(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    workshop.protect()
+    make = Path.mkdir
+
+    def mkdir(path: Path, *arguments: object, **options: object) -> None:
+        if ".aside-" in path.name:
+            raise PermissionError(13, "Permission denied")
+        make(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    recovery = workshop.recovery("one")
+    [move] = recovery.apply(recovery.plan()).moves
+    assert Path(move.aside).parent == workshop.stack.root
+    assert (Path(move.aside) / "f").read_text() == "first"
 
 
 def test_a_folder_that_nobody_shares_is_as_it_was(workshop: Workshop) -> None:
