@@ -3,16 +3,18 @@
 import hashlib
 import os
 import random
+import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
 
 from tests.git import git
 from tests.servers.postgres import PostgresServer
+from tests.servers.redis import PrivateRedis
 
 ACCOUNTS = 200
 START = 1000
@@ -70,6 +72,15 @@ class Bank:
 SECRET = "canary-of-the-stack-4711"
 
 
+def fill_cache(server: PrivateRedis) -> None:
+    """Sessions, some of which end, and a queue."""
+    with server.client() as client:
+        for number in range(50):
+            client.set(f"session:{number}", f"user {number}", ex=100_000 if number % 2 else None)
+        client.rpush("queue", *range(1000))
+        client.hset("settings", mapping={"theme": "dark", "é": "é"})
+
+
 def demand_sound_bank(connection: psycopg.Connection) -> int:
     """The sum is what it was, and each balance is what the moves make of it; returns how many moves there are."""
     [(total, count)] = connection.execute("SELECT sum(balance), count(*) FROM accounts").fetchall()
@@ -89,7 +100,7 @@ def make_source(folder: Path, **variables: str) -> None:
     remote = folder.with_name(f"{folder.name}-remote.git")
     git(folder.parent, "init", "-q", "--bare", "-b", "main", str(remote))
     git(folder.parent, "init", "-q", "-b", "main", str(folder))
-    (folder / ".gitignore").write_text(".env\nuploads/\nnode_modules/\n")
+    (folder / ".gitignore").write_text(".env\nuploads/\nnode_modules/\n*.sqlite3\n")
     (folder / "app.py").write_text("print('one')\n")
     (folder / "run.sh").write_text("#!/bin/sh\n")
     (folder / "run.sh").chmod(0o755)
@@ -109,6 +120,9 @@ def make_source(folder: Path, **variables: str) -> None:
     lines = [f"{name}={value}" for name, value in {"SECRET_KEY": SECRET, **variables}.items()]
     (folder / ".env").write_text("\n".join(lines) + "\n")
     (folder / ".env").chmod(0o600)
+    with closing(sqlite3.connect(folder / "jobs.sqlite3")) as database, database:
+        database.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, what TEXT)")
+        database.executemany("INSERT INTO jobs (what) VALUES (?)", [(f"job {number}",) for number in range(500)])
 
 
 def picture(folder: Path) -> dict[str, object]:
@@ -119,9 +133,18 @@ def picture(folder: Path) -> dict[str, object]:
         for name in (name for name in files if ".aside-" not in name):
             path = Path(top, name)
             mode = stat.S_IMODE(path.lstat().st_mode)
-            content = os.readlink(path) if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest()
+            content = os.readlink(path) if path.is_symlink() else content_of(path)
             found[str(path.relative_to(folder))] = (mode, content)
     return found
+
+
+def content_of(path: Path) -> str:
+    """A digest of a file's content; of a SQLite database that of its tables."""
+    content = path.read_bytes()
+    if content.startswith(b"SQLite format 3\0"):
+        with closing(sqlite3.connect(path)) as database:
+            content = "\n".join(database.iterdump()).encode()
+    return hashlib.sha256(content).hexdigest()
 
 
 def git_picture(folder: Path) -> dict[str, str]:

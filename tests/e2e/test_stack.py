@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Pivori
-from tests.e2e.stacks import SECRET, Bank, demand_sound_bank, git_picture, make_source, picture
+from tests.e2e.stacks import SECRET, Bank, demand_sound_bank, fill_cache, git_picture, make_source, picture
 from tests.servers.postgres import PostgresServer, postgres_server
+from tests.servers.redis import PrivateRedis, redis_server
 
 
 @pytest.fixture
@@ -28,11 +30,22 @@ def bank(server: PostgresServer) -> Bank:
 
 
 @pytest.fixture
-def app(tmp_path: Path, server: PostgresServer, bank: Bank) -> Path:
+def cache() -> Iterator[PrivateRedis]:
+    with redis_server() as cache:
+        fill_cache(cache)
+        yield cache
+
+
+@pytest.fixture
+def app(tmp_path: Path, server: PostgresServer, bank: Bank, cache: PrivateRedis) -> Path:
     """The folder of the application, as it is when nobody thought of backups yet."""
     folder = tmp_path / "srv" / "shop"
     folder.parent.mkdir()
-    make_source(folder, DATABASE_URL=f"postgresql://postgres@/shop?host={server.folder}&port={server.port}")
+    make_source(
+        folder,
+        DATABASE_URL=f"postgresql://postgres@/shop?host={server.folder}&port={server.port}",
+        REDIS_URL=f"unix://{cache.socket}",
+    )
     return folder
 
 
@@ -63,9 +76,9 @@ def check_database(server: PostgresServer, data: Path) -> int:
 
 
 def test_everything_is_lost_but_the_repository_and_the_keys(
-    pivori: Pivori, app: Path, server: PostgresServer, bank: Bank, tmp_path: Path
+    pivori: Pivori, app: Path, server: PostgresServer, bank: Bank, cache: PrivateRedis, tmp_path: Path
 ) -> None:
-    before, git_before = picture(app), git_picture(app)
+    before, git_before, cache_before = picture(app), git_picture(app), cache.state()
     with bank.at_work():
         pivori("init", "--yes", app)
         summary = protect(pivori, app)
@@ -86,6 +99,10 @@ def test_everything_is_lost_but_the_repository_and_the_keys(
     assert git_now == git_before
     moves = check_database(server, new / ".pivori" / "database" / "data")
     assert 0 < moves <= moves_made
+    cache.stop()
+    shutil.copy(new / ".pivori" / "cache" / "dump.rdb", cache.folder / "dump.rdb")
+    cache.start()
+    assert cache.state() == cache_before
 
 
 def test_one_service_is_lost(pivori: Pivori, app: Path) -> None:
@@ -101,10 +118,46 @@ def test_one_service_is_lost(pivori: Pivori, app: Path) -> None:
     assert (aside / "half.py").read_text() == "somebody's mistake\n"
 
 
-def test_a_named_clean_point(pivori: Pivori, app: Path, server: PostgresServer, bank: Bank) -> None:
+def test_data_is_corrupted_and_comes_back_as_it_was_a_minute_before(
+    pivori: Pivori, server: PostgresServer, bank: Bank, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "pivori.toml").write_text(
+        f"""
+        [stack]
+        name = "shop"
+        [[components]]
+        name = "database"
+        kind = "postgres-physical"
+        host = "{server.folder}"
+        user = "postgres"
+        data-directory = "{server.data}"
+        """
+    )
+    protect(pivori, folder)
+    with bank.at_work():
+        while bank.moves < 200:
+            time.sleep(0.01)
+    [(moment, moves)] = server.rows("SELECT clock_timestamp(), (SELECT count(*) FROM moves)", database="shop")
+    server.run("DELETE FROM accounts WHERE id > 10", "TRUNCATE moves", database="shop")
+    protect(pivori, folder)
+    server.stop(immediately=False)
+    options = ["--in-place", "--yes", "--component", "database"]
+    pivori("recover", *options, "--at", moment.isoformat(), cwd=folder)
+    server.start()
+    with server.connect("shop") as connection:
+        assert demand_sound_bank(connection) == moves
+
+
+def test_a_named_clean_point(
+    pivori: Pivori, app: Path, server: PostgresServer, bank: Bank, cache: PrivateRedis
+) -> None:
     pivori("init", "--yes", app)
     protect(pivori, app, "--tag", "clean")
-    before = picture(app)
+    before, cache_before = picture(app), cache.state()
+    with cache.client() as client:
+        client.flushall()
     server.run("DELETE FROM accounts WHERE id > 100", database="shop")
     (app / ".env").write_text("SECRET_KEY=of-an-intruder\n")
     (app / "uploads" / "shell.php").write_text("<?php system($_GET['x']);")
@@ -115,6 +168,7 @@ def test_a_named_clean_point(pivori: Pivori, app: Path, server: PostgresServer, 
     assert not (app / "uploads" / "shell.php").exists()
     with server.connect("shop") as connection:
         demand_sound_bank(connection)
+    assert cache.state() == cache_before
 
 
 def test_a_component_that_fails_is_loud_and_stops_nobody(pivori: Pivori, app: Path, server: PostgresServer) -> None:
