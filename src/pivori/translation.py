@@ -41,9 +41,12 @@ def filled(template: str, details: Mapping[str, object]) -> str:
 
 
 class ByteCount(int):
-    """A number of bytes; people read it as ``1.5 GiB``, programs as the number."""
+    """A number of bytes; people read it as ``1.5 GiB``, programs as the number, in an English sentence ``7 bytes``."""
 
     __slots__ = ()
+
+    def __format__(self, specification: str) -> str:
+        return super().__format__(specification) if specification else f"{int(self)} bytes"
 
 
 class Phrase(str):

@@ -1,5 +1,7 @@
 """How a recovery is told: its plan, its steps, and what came of it."""
 
+from pathlib import Path
+
 from pivori.cli.output import Output
 from pivori.cli.stack_wording import (
     capture_record,
@@ -12,6 +14,7 @@ from pivori.cli.stack_wording import (
 )
 from pivori.cli.wording import show_bytes, show_duration, show_path
 from pivori.stack.recover import Recovered, StepBegan, StepDone
+from pivori.stack.recovery_log import Move
 from pivori.stack.recovery_plan import RecoveryPlan, RecoveryStep
 from pivori.translation import _
 
@@ -116,8 +119,8 @@ def tell_recovered(recovered: Recovered, plan: RecoveryPlan, output: Output) -> 
             "moved_aside": [{"path": move.path, "aside": move.aside} for move in recovered.moves],
         }
     )
-    for move in recovered.moves:
-        output.say(_("Kept aside: {path}").format(path=show_path(move.aside.encode(errors="surrogateescape"))))
+    for place in dict.fromkeys(map(_kept, recovered.moves)):
+        output.say(_("Kept aside: {path}").format(path=show_path(bytes(place))))
     if recovered.configuration is not None:
         output.say(_("The configuration is back: {path}").format(path=show_path(bytes(recovered.configuration))))
     remaining = [(name, text) for name, restored in recovered.restored.items() for text in restored.remaining]
@@ -130,6 +133,12 @@ def tell_recovered(recovered: Recovered, plan: RecoveryPlan, output: Output) -> 
             stack=plan.stack.name, duration=show_duration(recovered.seconds)
         )
     )
+
+
+def _kept(move: Move) -> Path:
+    """Where to find what was moved aside: itself, or the folder that has all of it."""
+    aside = Path(move.aside)
+    return next((above for above in reversed(aside.parents) if ".aside-" in above.name), aside)
 
 
 def _step_record(step: RecoveryStep) -> dict[str, object]:

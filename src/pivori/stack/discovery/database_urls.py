@@ -17,6 +17,8 @@ _SCHEMES: Final = {
     "rediss": "redis",
     "valkey": "redis",
     "valkeys": "redis",
+    # redis-py's and Celery's word for a socket.
+    "unix": "redis",
 }
 _ENCRYPTED: Final = frozenset({"rediss", "valkeys"})
 _HERE: Final = frozenset({"", "localhost", "127.0.0.1", "::1", "0.0.0.0", "host.docker.internal"})  # noqa: S104
@@ -47,7 +49,9 @@ def parse_database_url(value: str) -> Address | None:
         port = parts.port
     except ValueError:
         return None
-    is_socket = scheme.lower().endswith(("+unix", "+socket"))
+    is_socket = word == "unix" or scheme.lower().endswith(("+unix", "+socket"))
+    if is_socket and not parts.path.startswith("/"):
+        return None
     host, number = (parts.path, None) if is_socket else _host_and_port(parts)
     database = "" if is_socket or kind == "redis" else unquote(parts.path.strip("/"))
     return Address(
