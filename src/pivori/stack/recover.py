@@ -39,7 +39,7 @@ from pivori.stack.model import Member
 from pivori.stack.points import RecoveryPoints
 from pivori.stack.record import CONFIGURATION_NAME
 from pivori.stack.recovery_log import Measured, Move, RecoveryHistory, RecoveryLog
-from pivori.stack.recovery_plan import RecoveryPlan, RecoveryRequest, RecoveryStep, shortages
+from pivori.stack.recovery_plan import RecoveryPlan, RecoveryRequest, RecoveryStep, endangered, shortages
 from pivori.stack.sinks import RecoverySource
 from pivori.translation import N_
 
@@ -150,7 +150,10 @@ class Recovery:
             steps=steps,
             spread=spread_seconds(choices.values()),
             lacking=lacking,
-            findings=shortages([step.plan for step in steps if not step.is_done]),
+            findings=[
+                *shortages([step.plan for step in steps if not step.is_done]),
+                *(endangered(members, request.repository) if request.to is None else ()),
+            ],
             is_resumed=log.is_resumed,
         )
 

@@ -18,6 +18,7 @@ class RecoveryRequest:
     """What to bring back. ``at_ns`` None: the latest; ``point`` is one recovery point to take everything from.
 
     ``to`` is a folder of its own; None: in place. ``settings`` are those of components, by their names.
+    ``repository`` is the folder of the repository, where it is one of this machine: it is never moved aside.
     """
 
     stack: Stack
@@ -26,6 +27,7 @@ class RecoveryRequest:
     point: LoadedSnapshot | None = None
     to: Path | None = None
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    repository: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,4 +104,24 @@ def shortages(plans: Sequence[RestorePlan]) -> list[Finding]:
         )
         for device, size in needed.items()
         if size > rooms[device][1]
+    ]
+
+
+def endangered(members: Sequence[Member], repository: Path | None) -> list[Finding]:
+    """Which folders cannot be replaced, as the repository that they come from lies within."""
+    if repository is None:
+        return []
+    return [
+        Finding(
+            gravity=Gravity.FAILURE,
+            message=Phrase(
+                N_("{component} would move {path} aside, and the repository with it."),
+                component=member.name,
+                path=place,
+            ),
+            hint=Phrase(N_("Recover into another folder with --to, or move the repository elsewhere.")),
+        )
+        for member in members
+        for place in member.component.places()
+        if repository.is_relative_to(place)
     ]

@@ -102,6 +102,15 @@ def test_an_obstacle_keeps_everything_from_being_done(workshop: Workshop) -> Non
     assert not workshop.boxes["one"].asked
 
 
+def test_the_repository_is_never_moved_aside(workshop: Workshop, tmp_path: Path) -> None:
+    workshop.protect()
+    repository = workshop.boxes["two"].folder / "backups"
+    repository.mkdir()
+    assert not workshop.recovery(repository=repository).plan().is_possible
+    assert workshop.recovery("one", repository=repository).plan().is_possible
+    assert workshop.recovery(repository=repository, to=tmp_path / "new").plan().is_possible
+
+
 def test_a_folder_with_something_in_it_is_refused(workshop: Workshop, tmp_path: Path) -> None:
     workshop.protect()
     (tmp_path / "new").mkdir()

@@ -118,6 +118,7 @@ def command(session: Session, /, **parameters: object) -> int:
             point=_point(session, opened, in_force.stack, options.point, snapshots),
             to=Path(options.to).absolute() if options.to is not None else None,
             settings=settings,
+            repository=_folder_of(session.settings.repository),
         )
         points = RecoveryPoints(
             opened.repository, in_force.stack.name, snapshots, lambda _event: None, host=options.host
@@ -166,6 +167,12 @@ def _recover(
         recovered = recovery.apply(plan)
     tell_recovered(recovered, plan, output)
     return INCOMPLETE if plan.lacking or has_problems else 0
+
+
+def _folder_of(repository: str) -> Path | None:
+    """The folder of a repository on this machine, without links; None for an address."""
+    text = repository.removeprefix("local:")
+    return None if ":" in text.partition("/")[0] else Path(text).expanduser().resolve()
 
 
 def _settings(texts: tuple[str, ...]) -> dict[str, dict[str, str]]:

@@ -130,7 +130,7 @@ def test_no_value_of_an_env_file_is_shown_or_kept(tmp_path: Path, write: Write) 
         ),
         ("A=mariadb://u:p@db.example/d", "mysql", {"host": "db.example", "port": 3306, "user": "u"}),
         ('export A="redis://:p@localhost:6380/1"', "redis", {"host": "localhost", "port": 6380}),
-        ("A=unix:///run/redis/s?db=1", "redis", {"socket": "/run/redis/s"}),
+        ("A=unix://:p@/run/redis/s?db=1", "redis", {"socket": "/run/redis/s"}),
         (
             "A=rediss://default:p@r.example",
             "redis",
