@@ -141,7 +141,7 @@ class _Document:
         for step in self._runbook.steps:
             lost = self._runbook.lost_seconds(step)
             if step.rpo is not None and lost is not None and lost > step.rpo:
-                yield _("{component}: {lost} of work are lost; the objective is {objective} at most.").format(
+                yield _("{component}: work of {lost} is lost; the objective is {objective} at most.").format(
                     component=code(step.name),
                     lost=show_duration(lost, whole=True),
                     objective=show_duration(step.rpo, whole=True),
@@ -201,7 +201,7 @@ class _Document:
         if step.rto is not None:
             yield _("Objective: back within {duration}.").format(duration=show_duration(step.rto, whole=True))
         for sentence in step.replaces:
-            yield _("Replaced, and kept aside: {what}").format(what=plain(said(sentence)))
+            yield _("Replaced: {what}").format(what=plain(said(sentence)))
         yield from (_finding(finding) for finding in step.findings)
 
     def _command_of(self, step: RunbookStep) -> str:

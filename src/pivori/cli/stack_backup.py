@@ -149,7 +149,7 @@ def _tell_component(event: Event, output: Output) -> None:
         )
     elif isinstance(event, NotConfirmed):
         message, hint = wording(event.error)
-        text = _("{component} was captured, but its source could not be told so: {reason} {hint}")
+        text = _("{component} was captured, but its source could not be informed: {reason} {hint}")
         output.warn(
             text.format(component=event.component, reason=message, hint=hint).rstrip(),
             name=event.error.code,

@@ -86,7 +86,8 @@ def undo_hooks_of(session: Session, state: StackState, *, force: bool = False) -
 def tell_hook(event: Event, output: Output) -> None:
     """Say what became of a hook; every other event is left to others."""
     if isinstance(event, HookRan):
-        output.detail(_("Hook {stage} {name}: {line}").format(stage=event.stage, name=event.name, line=event.line))
+        text = _("Hook before {name}: {line}") if event.stage == "before" else _("Hook after {name}: {line}")
+        output.detail(text.format(name=event.name, line=event.line))
     elif isinstance(event, UndoFailed | LeftToOthers):
         message, hint = wording(event.error)
         output.warn(f"{message} {hint}", name=event.error.code)

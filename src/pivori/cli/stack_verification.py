@@ -70,7 +70,7 @@ def _verify(
                 size=show_size(capture.record.file_count, capture.record.size),
                 moment=show_moment(capture.point.time_ns),
                 duration=show_duration(seconds),
-                state=_("could NOT be brought back") if is_broken else _("sound"),
+                state=_("would NOT come back") if is_broken else _("sound"),
             )
         )
     tell_findings(member.name, findings, output)

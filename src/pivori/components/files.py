@@ -178,7 +178,9 @@ class FilesComponent:
             written += place.write(source, target)
             count = self._compare(place, source, target)
             files += count
-            checked.append(Phrase(N_("{path}: {count} files, each as long as it was."), path=str(target), count=count))
+            checked.append(
+                Phrase(N_("{path}: each file is as long as it was (files: {count})."), path=str(target), count=count)
+            )
         return Restored(bytes=written, checked=checked, remaining=self._links(source.report), counts={"files": files})
 
     def resume(self, surroundings: Surroundings) -> Sequence[Phrase]:

@@ -538,7 +538,9 @@ def test_a_server_without_slots_or_with_too_little_log_is_told() -> None:
 
 def test_what_the_slot_holds_back_is_watched(bank: Bank) -> None:
     said = [finding.message for finding in bank.component.inspect(bank.surroundings).findings]
-    assert said == ["Nothing limits the log that a replication slot holds back: it can fill the server's disk."]
+    assert said == [
+        "Nothing limits the transaction log that a replication slot holds back: it can fill the server's disk."
+    ]
     bank.capture()
     bank.server.run("create table t as select generate_series(1, 10000)")
     strict = replace(bank.component, lag_warning=1000)

@@ -120,7 +120,7 @@ def test_more_lost_than_the_objective_allows_is_said(workshop: Workshop) -> None
     book = planned(workshop)
     strict = replace(book, steps=[replace(book.steps[0], rpo=60.0), replace(book.steps[1], rpo=3600.0)])
     document = runbook_document(strict, COMMANDS)
-    assert "`one`: 2 min 00 s of work are lost; the objective is 1 min 00 s at most." in document
+    assert "`one`: work of 2 min 00 s is lost; the objective is 1 min 00 s at most." in document
     assert "`two`: 2 min" not in document
 
 

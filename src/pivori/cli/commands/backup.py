@@ -124,7 +124,7 @@ class Options(Choices):
     help=_("How hard to compress."),
 )
 @click.option(
-    "--component", multiple=True, metavar=_("NAME"), help=_("Only this component of the stack; several times for more.")
+    "--component", multiple=True, metavar=_("NAME"), help=_("Only this component; can be given several times.")
 )
 @click.option(
     "--accept-smaller",

@@ -86,7 +86,7 @@ class Options:
     "settings",
     multiple=True,
     metavar=_("COMPONENT.KEY=VALUE"),
-    help=_("A setting of a component, as its page in the guide has them."),
+    help=_("A setting of one component; the guide lists those of each kind. Can be given several times."),
 )
 @click.option(
     "--stack", metavar=_("NAME"), help=_("Which stack, where the repository has several and no file says it.")

@@ -56,11 +56,12 @@ class BringingBack:
 
     def plan(self) -> RestorePlan:
         """The steps, what is replaced, and whether the engine is there."""
-        steps = [Phrase(N_("Write the compose files to {path}."), path=path) for path in self._file_places()]
+        steps = [Phrase(N_("Write the compose file {path}."), path=path) for path in self._file_places()]
         size = self._size()
         if self._request.to is not None:
             steps += [
-                Phrase(N_("Write {what} to {path}."), what=root.path, path=self._beside(root)) for root in self._roots
+                Phrase(N_("Write the content of {what} to {path}."), what=root.path, path=self._beside(root))
+                for root in self._roots
             ]
             return RestorePlan(steps=steps, space={self._request.to: size})
         findings: list[Finding] = []
@@ -78,7 +79,9 @@ class BringingBack:
             if said is not None:
                 steps.append(Phrase(N_("Fill the volume {volume}."), volume=said["name"]))
             else:
-                steps.append(Phrase(N_("Write {what} to {path}."), what=root.path, path=self._bind_place(root)))
+                steps.append(
+                    Phrase(N_("Write the content of {what} to {path}."), what=root.path, path=self._bind_place(root))
+                )
             place = Path(root.path) if said is not None else self._bind_place(root)
             if os.path.lexists(place):
                 replaces.append(Phrase(N_("What is in {path}."), path=place))
@@ -167,7 +170,7 @@ class BringingBack:
             self._bytes += write_beside(self._source, _TREE, root, target)
             swap(target, root, self._request.aside)
         self._checked.append(
-            Phrase(N_("The compose files can be read, and {count} folders were written."), count=len(self._roots))
+            Phrase(N_("The compose files can be read; folders and files written: {count}."), count=len(self._roots))
         )
 
     # ------------------------------------------------------------------ in place
@@ -193,7 +196,7 @@ class BringingBack:
                 discard(partial_of(place))
         self._checked.append(
             Phrase(
-                N_("The engine {version} has the project's {count} folders again."), version=version, count=len(places)
+                N_("The engine {version} has the project's folders again: {count}."), version=version, count=len(places)
             )
         )
         self._start(project, {container.id for container in own if container.is_running})

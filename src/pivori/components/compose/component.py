@@ -50,10 +50,10 @@ _KILLED: Final = 137
 
 
 class NothingToCapture(ComponentFailed):
-    """A volume or a path was asked for by name and is not part of the project."""
+    """A volume was asked for by name and is not part of the project."""
 
     code = "compose-unknown-name"
-    message = N_("The project {project} has no {what} {name}.")
+    message = N_("The project {project} has no volume {name}.")
     hint = N_("Write the names as they stand in the compose file, or leave the option out.")
 
 
@@ -258,7 +258,7 @@ class ComposeComponent:
         """The volumes and paths that are wanted and there. Raises VolumeUnreadable and NothingToCapture."""
         for name in self.volumes.names:
             if name not in project.volumes:
-                raise NothingToCapture(project=project.name, what="volume", name=name)
+                raise NothingToCapture(project=project.name, name=name)
         stopping = self.quiesce is Quiesce.STOP
         found = [
             find_volume(engine, key, name, stopping=stopping)

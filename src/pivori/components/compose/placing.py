@@ -25,7 +25,8 @@ class PlaceRefused(ComponentFailed):
     code = "place-refused"
     message = N_("{path} could not be replaced: {reason}.")
     hint = N_(
-        "The services stay stopped, as their files may be half old and half new: free the place and run it again."
+        "The services stay stopped, as their files may be half old and half new. Mend what the reason"
+        " says, then run the same command again."
     )
 
 

@@ -20,7 +20,7 @@ class ServiceNotWell(ComponentFailed):
     """A service did not become healthy in time, or ended."""
 
     code = "service-not-well"
-    message = N_("The service {service} is {state} after {seconds:.0f} seconds.")
+    message = N_("The service {service} is `{state}` after {seconds:.0f} seconds.")
     hint = N_("Its files are back. See `docker compose logs {service}`, mend it, and run the command again.")
 
 

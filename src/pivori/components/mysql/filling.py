@@ -35,7 +35,7 @@ class TableMissing(ComponentFailed):
 
     code = "mysql-table-missing"
     message = N_("The table {table} of the database {database} has not come back.")
-    hint = N_("Look at the server's log, then run the command again.")
+    hint = N_("Look at the server's own log, then run the command again.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ class ServerNotMade(ComponentFailed):
     """A server of our own could not be made or started."""
 
     code = "mysql-own-server-failed"
-    message = N_("A server of its own could not be started: {reason}.")
+    message = N_("A temporary MariaDB server could not be started: {reason}.")
     hint = N_("See that mariadb-server is installed whole, and that there is space.")
 
 

@@ -38,7 +38,7 @@ class QueryFailed(ComponentFailed):
 
     code = "mysql-query-failed"
     message = N_("The database server {server} refused: {reason}.")
-    hint = N_("Check the rights of the user, and the server's log.")
+    hint = N_("Check the rights of the user, and the server's own log.")
 
 
 @dataclass(frozen=True, kw_only=True)

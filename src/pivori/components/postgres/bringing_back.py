@@ -176,7 +176,7 @@ class Bringing:
             text = N_("These go on to refer to the table that was there before: {names}.")
             remaining.append(Phrase(text, names="; ".join(referring)))
         rows = database.rows.get((table.schema, table.name), 0)
-        text = N_("The table {table} has the {rows} rows that were counted at its capture.")
+        text = N_("The table {table} has all rows that were counted at its capture: {rows}.")
         return Restored(
             bytes=database.size,
             checked=[Phrase(text, table=f"{table.schema}.{table.name}", rows=rows)],
@@ -230,7 +230,7 @@ def _dumps_only(source: Source, to: Path, package: str) -> Restored:
 def _checked(database: CapturedDatabase) -> Phrase:
     if not database.rows:
         return Phrase(N_("The database {database} is restored without an error."), database=database.name)
-    text = N_("The database {database} has the {rows} rows in {tables} tables that were counted at its capture.")
+    text = N_("The database {database} has all rows that were counted at its capture: {rows} (tables: {tables}).")
     return Phrase(text, database=database.name, rows=sum(database.rows.values()), tables=len(database.rows))
 
 

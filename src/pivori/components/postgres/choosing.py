@@ -8,7 +8,7 @@ from pivori.components.base import ComponentFailed, RestoreRequest
 from pivori.components.postgres.catalogue import Table
 from pivori.components.postgres.facts import Captured, CapturedDatabase
 from pivori.components.postgres.server import Server, url_has_password
-from pivori.translation import N_
+from pivori.translation import N_, Phrase
 
 _KNOWN: Final = ("database", "table", "server", "as", "jobs")
 _UNTIL: Final = ("target-time",)
@@ -28,15 +28,23 @@ class SettingsClash(ComponentFailed):
 
     code = "postgres-settings-clash"
     message = N_("The settings of the restore do not go together: {reason}.")
-    hint = N_("Leave one of them out.")
+    hint = N_("{advice}")
 
 
 class NotInCapture(ComponentFailed):
-    """A database or a table is asked for that was not captured."""
+    """A database is asked for that was not captured."""
 
     code = "postgres-not-in-capture"
-    message = N_("The recovery point has no {what} {name}.")
+    message = N_("The recovery point has no database {name}.")
     hint = N_("It has: {names}.")
+
+
+class TableNotInCapture(NotInCapture):
+    """A table is asked for that was not captured."""
+
+    code = "postgres-table-not-in-capture"
+    message = N_("The recovery point has no table {name}.")
+    hint = N_("Write it as SCHEMA.TABLE; looked for in the databases: {names}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +76,10 @@ def wish_of(request: RestoreRequest, captured: Captured) -> Wish:
         database, table = _table(settings["table"], databases)
         databases = [database]
     if "as" in settings and len(databases) > 1:
-        raise SettingsClash(reason=N_("`as` is for one database, named by `database`"))
+        raise SettingsClash(
+            reason=N_("`as` is for one database, named by `database`"),
+            advice=Phrase(N_("Name the database with `database`, or leave `as` out.")),
+        )
     return Wish(
         databases=databases,
         table=table,
@@ -83,19 +94,32 @@ def _jobs(settings: Mapping[str, str]) -> int | None:
     if "jobs" not in settings:
         return None
     if not settings["jobs"].isdecimal() or not int(settings["jobs"]):
-        raise SettingsClash(reason=N_("`jobs` is a number from 1"))
+        raise SettingsClash(
+            reason=N_("`jobs` is a number from 1"),
+            advice=Phrase(N_("Write a whole number of 1 or more, or leave `jobs` out.")),
+        )
     return int(settings["jobs"])
 
 
 def _check_together(settings: Mapping[str, str], *, beside: bool) -> None:
     if "table" in settings and "as" in settings:
-        raise SettingsClash(reason=N_("`as` is for databases, not for a table"))
+        raise SettingsClash(
+            reason=N_("`as` is for databases, not for a table"), advice=Phrase(N_("Leave `as` or `table` out."))
+        )
     if beside and "table" in settings:
-        raise SettingsClash(reason=N_("a table is brought back into a server, not into a folder"))
+        raise SettingsClash(
+            reason=N_("a table is brought back into a server, not into a folder"),
+            advice=Phrase(N_("Leave `table` or --to out.")),
+        )
     if beside and "server" in settings:
-        raise SettingsClash(reason=N_("it goes either into a folder or into a server"))
+        raise SettingsClash(
+            reason=N_("it goes either into a folder or into a server"), advice=Phrase(N_("Leave `server` or --to out."))
+        )
     if url_has_password(settings.get("server", "")):
-        raise SettingsClash(reason=N_("`server` has a password in it, which belongs into ~/.pgpass"))
+        raise SettingsClash(
+            reason=N_("there is a password in `server`"),
+            advice=Phrase(N_("Take the password out of the address, and write it into ~/.pgpass.")),
+        )
 
 
 def _databases(settings: Mapping[str, str], captured: Captured) -> Sequence[CapturedDatabase]:
@@ -104,7 +128,7 @@ def _databases(settings: Mapping[str, str], captured: Captured) -> Sequence[Capt
     database = captured.database(settings["database"])
     if database is None:
         names = ", ".join(item.name for item in captured.databases)
-        raise NotInCapture(what=N_("database"), name=settings["database"], names=names)
+        raise NotInCapture(name=settings["database"], names=names)
     return [database]
 
 
@@ -120,7 +144,10 @@ def _table(wanted: str, databases: Sequence[CapturedDatabase]) -> tuple[Captured
         found = [pair for pair in found if pair[1].schema == "public"] or found
     if not found:
         names = ", ".join(item.name for item in databases)
-        raise NotInCapture(what=N_("table"), name=wanted, names=names)
+        raise TableNotInCapture(name=wanted, names=names)
     if len(found) > 1:
-        raise SettingsClash(reason=N_("several tables have that name: write its schema, and name its database"))
+        raise SettingsClash(
+            reason=N_("several tables have that name"),
+            advice=Phrase(N_("Write `table` as SCHEMA.TABLE, and name its database with `database`.")),
+        )
     return found[0]

@@ -133,7 +133,7 @@ class PostgresComponent:
 
     def plan(self, source: Source, request: RestoreRequest, surroundings: Surroundings) -> RestorePlan:
         """What a restore would do."""
-        return Planning(bringing=self._bringing).plan(source, request, surroundings)
+        return Planning(component=self.name, bringing=self._bringing).plan(source, request, surroundings)
 
     def restore(self, source: Source, request: RestoreRequest, surroundings: Surroundings) -> Restored:
         """Bring it back; settings are ``database``, ``table``, ``server``, ``as`` and ``jobs``."""

@@ -34,7 +34,7 @@ class ServerNotMade(ComponentFailed):
     """A server of our own cannot be set up or started."""
 
     code = "postgres-server-not-made"
-    message = N_("A PostgreSQL server of its own could not be started: {reason}.")
+    message = N_("A temporary PostgreSQL server could not be started: {reason}.")
     hint = N_("Run `initdb` and `pg_ctl start` by hand as the user postgres to see what is wrong.")
 
 

@@ -38,8 +38,9 @@ from pivori.translation import N_, ByteCount, Phrase
 
 @dataclass(frozen=True, kw_only=True)
 class Planning:
-    """How restores are planned."""
+    """How restores of a component are planned."""
 
+    component: str
     bringing: Bringing
 
     def plan(self, source: Source, request: RestoreRequest, surroundings: Surroundings) -> RestorePlan:
@@ -79,7 +80,7 @@ class Planning:
             facts = look_at_server(connection)
             there = {database.name: database for database in databases_of(connection)}
             folder = optional(connection, "SHOW data_directory")
-        findings = list(_rights(facts, wish, there))
+        findings = list(_rights(self.component, facts, wish, there))
         try:
             client_programs(["pg_restore"], facts.version, self.bringing.folder)
         except ComponentFailed as error:
@@ -146,12 +147,12 @@ def _table_plan(server: Server, wish: Wish, there: Mapping[str, Database], findi
     return RestorePlan(steps=[step], replaces=replaces, findings=findings)
 
 
-def _rights(facts: ServerFacts, wish: Wish, there: Mapping[str, Database]) -> Iterator[Finding]:
+def _rights(component: str, facts: ServerFacts, wish: Wish, there: Mapping[str, Database]) -> Iterator[Finding]:
     if facts.is_standby:
         yield Finding(
             gravity=Gravity.FAILURE,
             message=Phrase(N_("The server is a standby, into which nothing can be restored.")),
-            hint=Phrase(N_("Name its primary with --set server=URL.")),
+            hint=Phrase(N_("Name its primary with `--set {component}.server=URL`."), component=component),
         )
     if wish.table is None and not facts.may_create:
         yield Finding(
@@ -170,7 +171,10 @@ def _rights(facts: ServerFacts, wish: Wish, there: Mapping[str, Database]) -> It
                     owner=target.owner,
                     user=facts.user,
                 ),
-                hint=Phrase(N_("Use a superuser, or restore under another name with --set as=NAME.")),
+                hint=Phrase(
+                    N_("Use a superuser, or restore under another name with `--set {component}.as=NAME`."),
+                    component=component,
+                ),
             )
 
 

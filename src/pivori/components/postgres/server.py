@@ -35,7 +35,7 @@ class QueryFailed(ComponentFailed):
 
     code = "postgres-query-failed"
     message = N_("The PostgreSQL server {server} refused: {reason}.")
-    hint = N_("Check the rights of the user, and the server's log.")
+    hint = N_("Check the rights of the user, and the server's own log.")
 
 
 class Access(NamedTuple):

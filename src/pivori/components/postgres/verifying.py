@@ -120,7 +120,7 @@ def _changed(file: str) -> Finding:
     return Finding(
         gravity=Gravity.FAILURE,
         message=Phrase(N_("The file {file} is not what was captured."), file=file),
-        hint=Phrase(N_("Choose an earlier recovery point with --at, and check the repository with verify.")),
+        hint=Phrase(N_("Choose an earlier recovery point with --at, and check the repository with `pivori verify`.")),
     )
 
 

@@ -69,7 +69,9 @@ def members(source: Source, path: str) -> Iterator[tuple[PurePosixPath, tarfile.
             for member in tar:
                 place = PurePosixPath(member.name)
                 if place.is_absolute() or ".." in place.parts:
-                    raise BaseDamaged(path=path, reason=N_("it has a name that leads out of its folder"))
+                    raise BaseDamaged(
+                        path=path, reason=N_("one of its members has a name that leads out of its folder")
+                    )
                 file = tar.extractfile(member) if member.isreg() else None
                 yield place, member, None if file is None else Content(file, path)
     except (tarfile.TarError, EOFError) as error:

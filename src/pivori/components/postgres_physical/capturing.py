@@ -112,14 +112,17 @@ class Capturing:
                 lambda: identity.timeline != before.timeline,
                 Phrase(N_("the server is on timeline {now} now"), now=identity.timeline),
             ),
-            (lambda: cluster.segment_size != size, Phrase(N_("the segments of the log have another size"))),
-            (lambda: identity.flushed < before.end, Phrase(N_("the log ends before the last capture does"))),
+            (lambda: cluster.segment_size != size, Phrase(N_("the segments of the transaction log have another size"))),
+            (
+                lambda: identity.flushed < before.end,
+                Phrase(N_("the transaction log ends before the last capture does")),
+            ),
             (lambda: slot is None, Phrase(N_("the replication slot was gone"))),
             (
                 lambda: (
                     slot is None or slot.restart is None or slot.is_lost or slot.restart // size > before.end // size
                 ),
-                Phrase(N_("the server no longer has the log since {lsn}"), lsn=before.position),
+                Phrase(N_("the server no longer has the transaction log since {lsn}"), lsn=before.position),
             ),
             (lambda: not self._has_all(before), Phrase(N_("the last capture lacks files"))),
         ]

@@ -123,8 +123,12 @@ def cluster_findings(cluster: Cluster, slot: Slot | None) -> list[Finding]:
     found: list[tuple[bool, Phrase, Phrase]] = [
         (
             cluster.major < OLDEST,
-            Phrase(N_("The server is PostgreSQL {version}."), version=cluster.version),
-            Phrase(N_("Physical captures need version {oldest} or later; use the kind postgres."), oldest=OLDEST),
+            Phrase(
+                N_("PostgreSQL {version} is too old: it has to be {oldest} or later."),
+                version=cluster.version,
+                oldest=OLDEST,
+            ),
+            Phrase(N_("Capture this server with a component of the kind `postgres`.")),
         ),
         (
             not cluster.may_replicate,
@@ -133,12 +137,12 @@ def cluster_findings(cluster: Cluster, slot: Slot | None) -> list[Finding]:
         ),
         (
             cluster.wal_level == "minimal",
-            Phrase(N_("The server writes too little into its log: wal_level is minimal.")),
+            Phrase(N_("The server writes too little into its transaction log: wal_level is minimal.")),
             Phrase(N_("Set wal_level = replica and start the server again.")),
         ),
         (
             cluster.senders == 0,
-            Phrase(N_("The server lets nobody receive its log: max_wal_senders is 0.")),
+            Phrase(N_("The server lets nobody receive its transaction log: max_wal_senders is 0.")),
             Phrase(N_("Set max_wal_senders to 4 or more and start the server again.")),
         ),
         (
@@ -162,24 +166,36 @@ def lag_findings(cluster: Cluster, slot: Slot | None, *, warn_above: int) -> lis
         found = [
             (
                 slot.is_lost,
-                Phrase(N_("The server has thrown away log that the replication slot should have held.")),
+                Phrase(
+                    N_(
+                        "The server has thrown away a part of the transaction log that the replication slot"
+                        " should have held."
+                    )
+                ),
                 Phrase(N_("The next capture takes a new base. Raise max_slot_wal_keep_size, or capture more often.")),
             ),
             (
                 slot.held > warn_above,
-                Phrase(N_("The replication slot holds back {size} of log."), size=ByteCount(slot.held)),
+                Phrase(N_("The replication slot holds back {size} of the transaction log."), size=ByteCount(slot.held)),
                 Phrase(N_("Capture more often; see why the last captures were not stored.")),
             ),
             (
                 slot.status == "unreserved",
-                Phrase(N_("The server is about to throw away log that was not captured yet.")),
+                Phrase(
+                    N_("The server is about to throw away a part of the transaction log that was not captured yet.")
+                ),
                 Phrase(N_("Capture now.")),
             ),
         ]
     found.append(
         (
             cluster.keep_limit < 0,
-            Phrase(N_("Nothing limits the log that a replication slot holds back: it can fill the server's disk.")),
+            Phrase(
+                N_(
+                    "Nothing limits the transaction log that a replication slot holds back: it can fill the server's "
+                    "disk."
+                )
+            ),
             Phrase(N_("Set max_slot_wal_keep_size to less than the free space of the server's disk.")),
         )
     )

@@ -54,6 +54,21 @@ class CannotRestore(ComponentFailed):
     hint = N_("{advice}")
 
 
+_PARTS: Final = (
+    (
+        "database",
+        N_("A physical capture can only be restored whole, not one database of it."),
+        N_("Restore it beside with --to, start it, and take the database from there with pg_dump."),
+    ),
+    (
+        "table",
+        N_("A physical capture can only be restored whole, not one table of it."),
+        N_("Restore it beside with --to, start it, and take the table from there with pg_dump."),
+    ),
+)
+"""The settings for a part of a cluster, which this kind does not have: what is said of each."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Reached:
     """How far the log was replayed, and what was read then."""
@@ -81,8 +96,8 @@ class Recovering:
         findings = list(self._findings(facts, place, request))
         steps = [
             Phrase(N_("The base backup is unpacked beside {place}."), place=str(place)),
-            Phrase(N_("A private server replays the log.")),
-            Phrase(N_("Every database is read, the server is stopped, and the directory gets its name.")),
+            Phrase(N_("A temporary server replays the transaction log.")),
+            Phrase(N_("Every database is read, the server is stopped, and the directory gets its final name.")),
         ]
         space = {}
         with contextlib.suppress(PivoriError):
@@ -94,7 +109,7 @@ class Recovering:
                 place=str(place),
             )
             if target.text:
-                steps[1] = Phrase(N_("A private server replays the log to {target}."), target=target.text)
+                steps[1] = Phrase(N_("A temporary server replays the transaction log to {target}."), target=target.text)
             if place is not None:
                 space[place.parent] = base.size + 2 * len(facts.log_files(base)) * facts.segment_size
         replaces = []
@@ -172,15 +187,9 @@ class Recovering:
         ):
             if (finding := _failure_of(attempt)) is not None:
                 yield finding
-        for setting in ("database", "table"):
+        for setting, what, hint in _PARTS:
             if request.settings.get(setting):
-                yield _failure(
-                    Phrase(N_("A physical capture comes back whole: it knows no {setting}."), setting=setting),
-                    Phrase(
-                        N_("Restore it beside with --to, start it, and take the {setting} with pg_dump."),
-                        setting=setting,
-                    ),
-                )
+                yield _failure(Phrase(what), Phrase(hint))
         if place is None:
             yield _failure(
                 Phrase(N_("Nothing says where the data directory of {name} is."), name=self.name),
@@ -258,7 +267,7 @@ def _look_around(server: PrivateServer, facts: Facts, base: BaseFacts, target: T
     if not is_whole:
         raise PrivateServerFailed(
             reason=Phrase(
-                N_("the log was replayed to {reached} only, not to {wanted}"),
+                N_("the transaction log was replayed to {reached} only, not to {wanted}"),
                 reached=format_lsn(reached.lsn),
                 wanted=target.text or facts.position,
             )
@@ -341,14 +350,17 @@ def _failure_of(attempt: Callable[[], object]) -> Finding | None:
 def _checked(reached: _Reached, target: Target) -> list[Phrase]:
     """What was checked, as sentences."""
     checked = [
-        Phrase(N_("The log was replayed to {lsn}, and the server was promoted."), lsn=format_lsn(reached.lsn)),
+        Phrase(
+            N_("The transaction log was replayed to {lsn}, and the server was promoted."),
+            lsn=format_lsn(reached.lsn),
+        ),
         reached.reading.summary,
     ]
     if target.text:
         checked.insert(0, Phrase(N_("The target {target} was reached."), target=target.text))
     if reached.committed is not None:
         checked.append(
-            Phrase(N_("The last transaction in it ended at {time}."), time=reached.committed.isoformat(sep=" "))
+            Phrase(N_("The last replayed transaction ended at {time}."), time=reached.committed.isoformat(sep=" "))
         )
     return checked
 
@@ -362,7 +374,7 @@ def _remaining(facts: Facts, place: Path, account: Account, request: RestoreRequ
         yield Phrase(
             N_(
                 "A cluster of PostgreSQL {major} ({size}) is in {place}: start it as the user {user} with"
-                " `pg_ctl -D {place} -o '-p 5433' start`. One database is moved from there with pg_dump."
+                " `pg_ctl -D {place} -o '-p 5433' start`. To take a single database from there, use pg_dump."
             ),
             major=facts.major,
             size=ByteCount(size),

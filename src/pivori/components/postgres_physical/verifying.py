@@ -114,7 +114,7 @@ def _segment_findings(source: Source, facts: Facts, path: str, first: int, lengt
         return
     if offset + len(left) != length:
         found = offset + len(left)
-        sentence = N_("The file {path} of the log has {found} bytes instead of {wanted}.")
+        sentence = N_("The file {path} of the transaction log has {found} bytes instead of {wanted}.")
         yield _failure(Phrase(sentence, path=path, found=found, wanted=length))
 
 
@@ -129,4 +129,6 @@ def _is_page(content: bytes, start: int, facts: Facts, position: int) -> bool:
 
 
 def _damaged(path: str, position: int) -> Finding:
-    return _failure(Phrase(N_("The file {path} of the log is damaged at {lsn}."), path=path, lsn=format_lsn(position)))
+    return _failure(
+        Phrase(N_("The file {path} of the transaction log is damaged at {lsn}."), path=path, lsn=format_lsn(position))
+    )

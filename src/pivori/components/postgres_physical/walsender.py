@@ -31,7 +31,7 @@ class ReplicationFailed(ComponentFailed):
 
     code = "postgres-replication-failed"
     message = N_("The server ended {command}: {reason}.")
-    hint = N_("See what the server's log says of it; the next capture goes on from where the last one ended.")
+    hint = N_("See what the server's own log says of it; the next capture goes on from where the last one ended.")
 
     @property
     def sqlstate(self) -> str:

@@ -26,14 +26,15 @@ from pivori.components.base import (
 )
 from pivori.components.private_file import PrivateFile
 from pivori.components.redis_server.connection import Connection, RedisServer, Transfer
-from pivori.components.redis_server.rdb import FILENAME, DumpNotWhole, Ends, check, watched
+from pivori.components.redis_server.rdb import FILENAME, CapturedDumpDamaged, Ends, check, watched
 from pivori.components.redis_server.replaying import Replay, release
 from pivori.errors import PivoriError
 from pivori.translation import N_, ByteCount, Phrase
 
 _PART: Final = 1 << 20
 _KEEPS_LOG: Final = N_(
-    "A server with appendonly yes does not read {file} when it starts: start it with appendonly no, then switch it on."
+    "With `appendonly yes` a server ignores {file} when it starts: start it with `--appendonly no`, then switch it on"
+    " again in the running server: `CONFIG SET appendonly yes`."
 )
 
 
@@ -119,7 +120,7 @@ class RedisComponent:
     def restore(self, source: Source, request: RestoreRequest, surroundings: Surroundings) -> Restored:
         """Bring it back: into the running server, or as a file; settings are ``server``, ``address`` and ``file``.
 
-        Raises RedisUnreachable, RedisRefused, DumpNotLoaded, DumpNotWhole, and OSError.
+        Raises RedisUnreachable, RedisRefused, DumpNotLoaded, DumpNotWhole, CapturedDumpDamaged, and OSError.
         """
         place = self._place(request)
         if place is not None:
@@ -129,7 +130,7 @@ class RedisComponent:
         findings, keys = check(source.pieces(FILENAME))
         for finding in findings:
             if finding.gravity is Gravity.FAILURE:
-                raise DumpNotWhole(server=str(server), reason=finding.message)
+                raise CapturedDumpDamaged(reason=finding.message)
         with server.connect() as connection:
             before = _counted(connection)
         kept = self._keep(server, surroundings) if before["keys"] else None
@@ -152,7 +153,7 @@ class RedisComponent:
     def resume(self, surroundings: Surroundings) -> Sequence[Phrase]:
         """Make the server its own master again that a killed restore left without one."""
         if release(surroundings.state, self.server):
-            return [Phrase(N_("The Redis server of {component} takes orders again."), component=self.name)]
+            return [Phrase(N_("The Redis server of {component} answers commands again."), component=self.name)]
         return []
 
     def manual(self, report: Report) -> Sequence[str]:
@@ -239,7 +240,7 @@ class RedisComponent:
                 ends.feed(piece)
                 file.write(piece)
             if ends.fault is not None:
-                raise DumpNotWhole(server=str(place), reason=ends.fault)
+                raise CapturedDumpDamaged(reason=ends.fault)
             file.put(request.aside)
         if owner is not None:
             with suppress(PermissionError):

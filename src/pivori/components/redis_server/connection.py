@@ -38,7 +38,7 @@ class RedisRefused(ComponentFailed):
 
     code = "redis-refused"
     message = N_("The Redis server {server} refused {command}: {reason}.")
-    hint = N_("Check the user's rights (+psync +replconf +info, and +@admin to restore), and the server's log.")
+    hint = N_("Check the user's rights (+psync +replconf +info, and +@admin to restore), and the server's own log.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,15 @@ class DumpNotWhole(ComponentFailed):
 
     code = "redis-dump-not-whole"
     message = N_("What the Redis server {server} sent is no whole dump: {reason}.")
-    hint = N_("Look at the server's log, then run the command again.")
+    hint = N_("Look at the server's own log, then run the command again.")
+
+
+class CapturedDumpDamaged(ComponentFailed):
+    """The dump of a capture is not whole, which is found before anything is replaced."""
+
+    code = "redis-capture-damaged"
+    message = N_("The capture is damaged, and nothing was changed: {reason}.")
+    hint = N_("Choose an earlier recovery point with --at.")
 
 
 class Ends:

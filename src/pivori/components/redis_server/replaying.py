@@ -31,7 +31,10 @@ class DumpNotLoaded(ComponentFailed):
 
     code = "redis-dump-not-loaded"
     message = N_("The Redis server {server} did not load the dump: {reason}.")
-    hint = N_("Look at the server's log; it must reach this machine: the setting `address` says where.")
+    hint = N_(
+        "Look at the server's own log. The server fetches the dump from this machine: say with the setting `address`"
+        " where it reaches it."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -189,7 +189,10 @@ def _has_content(place: Path, content: bytes) -> bool:
 def _give_by_hand(place: Path, secret: SealedSecret) -> Phrase:
     assert secret.ownership is not None  # noqa: S101 - only files are handed over
     return Phrase(
-        N_("{path} could not be given to {user}:{group}; then it needs the mode {mode:04o}."),
+        N_(
+            "{path} should belong to {user}:{group} with the mode {mode:04o}, which could not be set: set it with"
+            " chown, then chmod."
+        ),
         path=str(place),
         user=secret.ownership.user or secret.ownership.uid,
         group=secret.ownership.group or secret.ownership.gid,

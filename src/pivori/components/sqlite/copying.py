@@ -281,4 +281,4 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
 
 def dangling_rows(path: Path, count: int) -> Phrase:
     """The warning about rows that miss what they refer to."""
-    return Phrase(N_("{path}: {count} rows refer to rows that are not there"), path=str(path), count=count)
+    return Phrase(N_("{path}: rows that refer to rows that are not there: {count}"), path=str(path), count=count)

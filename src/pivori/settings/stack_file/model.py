@@ -60,15 +60,15 @@ class StackFile(OptionTable):
     about: StackTable = Field(alias="stack", description=N_("The application that is protected as one."))
     contacts: ContactsTable = Field(
         default=ContactsTable(),
-        description=N_("Who to call: stands in RECOVERY.md, in the runbook and with fatal errors."),
+        description=N_("Who to call. This is shown in RECOVERY.md, in the runbook and with fatal errors."),
     )
     repository: RepositoryTable = Field(
         default=RepositoryTable(),
-        description=N_("Where the recovery points go. Options and variables come before it."),
+        description=N_("Where the recovery points go. Options and variables take precedence."),
     )
     archives: ArchivesTable = Field(
         default=ArchivesTable(),
-        description=N_("Portable archives. Options and variables come before it."),
+        description=N_("Portable archives. Options and variables take precedence."),
     )
     components: list[AnyComponent] = Field(
         min_length=1, description=N_("The parts of the stack, in the order in which they are captured.")

@@ -96,15 +96,16 @@ class SecretReference(OptionTable):
         default=None, description=N_("A .env file that holds it, in the variable that `key` names.")
     )
     key: str | None = Field(
-        default=None, description=N_("The variable of the .env file; of an address, its password is taken.")
+        default=None,
+        description=N_("The variable of the .env file; from an address (URL) its password is taken."),
     )
 
     @model_validator(mode="after")
     def _one(self) -> "SecretReference":
         if sum(bool(value) for value in (self.file, self.command, self.env, self.keyring, self.env_file)) != 1:
-            raise ValueError(N_("name exactly one of file, command, env, keyring, env-file"))
+            raise ValueError(N_("name exactly one of `file`, `command`, `env`, `keyring`, `env-file`"))
         if bool(self.env_file) != bool(self.key):
-            raise ValueError(N_("env-file and key belong together"))
+            raise ValueError(N_("`env-file` and `key` belong together"))
         return self
 
     def __str__(self) -> str:
@@ -152,7 +153,7 @@ class HookTable(OptionTable):
     @model_validator(mode="after")
     def _some(self) -> "HookTable":
         if not self.before and not self.after:
-            raise ValueError(N_("a hook needs before, after, or both"))
+            raise ValueError(N_("a hook needs `before`, `after`, or both"))
         return self
 
 
@@ -160,8 +161,10 @@ class ComponentOptions(OptionTable):
     """What every component has. Kinds add a ``kind`` of their own, and their options."""
 
     name: Name = Field(description=N_("The component's name: its folder in each recovery point."))
-    rto: Duration | None = Field(default=None, description=N_("How long bringing it back may take."))
-    rpo: Duration | None = Field(default=None, description=N_("How much of the latest work may be lost."))
+    rto: Duration | None = Field(default=None, description=N_("The duration that bringing it back may take."))
+    rpo: Duration | None = Field(
+        default=None, description=N_("The duration of work that may be lost: how old the latest capture may be.")
+    )
     smallest: float = Field(
         default=0.5,
         ge=0,

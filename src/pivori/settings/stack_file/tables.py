@@ -36,7 +36,7 @@ class StackTable(OptionTable):
     )
     strategy: StrategyWord | None = Field(
         default=None,
-        description=N_("How files are taken: complete, smart (without what can be rebuilt) or compressed."),
+        description=N_("How files are taken: `complete`, `smart` (without what can be rebuilt) or `compressed`."),
     )
     recovery_order: list[str] = Field(
         default=[],
@@ -50,7 +50,7 @@ class StackTable(OptionTable):
 class ContactsTable(OptionTable):
     """``[contacts]``."""
 
-    email: str = Field(default="", description=N_("An address."), examples=["backup-support@example.org"])
+    email: str = Field(default="", description=N_("An e-mail address."), examples=["backup-support@example.org"])
     chat: str = Field(default="", description=N_("A channel of the chat."), examples=["#backup-support"])
     issues: str = Field(default="", description=N_("The address of the issue tracker."))
 
@@ -83,14 +83,14 @@ Keep = Annotated[int, Field(ge=0)]
 class RetentionTable(OptionTable):
     """``[retention]``."""
 
-    keep_last: Keep = Field(default=0, description=N_("So many of the latest."))
-    keep_hourly: Keep = Field(default=0, description=N_("The last one of each hour, for so many hours."))
-    keep_daily: Keep = Field(default=0, description=N_("The last one of each day, for so many days."))
-    keep_weekly: Keep = Field(default=0, description=N_("The last one of each week, for so many weeks."))
-    keep_monthly: Keep = Field(default=0, description=N_("The last one of each month, for so many months."))
-    keep_yearly: Keep = Field(default=0, description=N_("The last one of each year, for so many years."))
+    keep_last: Keep = Field(default=0, description=N_("How many of the latest are kept."))
+    keep_hourly: Keep = Field(default=0, description=N_("The last one of each hour is kept, for this many hours."))
+    keep_daily: Keep = Field(default=0, description=N_("The last one of each day is kept, for this many days."))
+    keep_weekly: Keep = Field(default=0, description=N_("The last one of each week is kept, for this many weeks."))
+    keep_monthly: Keep = Field(default=0, description=N_("The last one of each month is kept, for this many months."))
+    keep_yearly: Keep = Field(default=0, description=N_("The last one of each year is kept, for this many years."))
     keep_within: Annotated[str, AfterValidator(_span)] = Field(
-        default="", description=N_("All that are younger than this."), examples=["30d"]
+        default="", description=N_("All that are younger than this are kept."), examples=["30d"]
     )
 
 
@@ -107,7 +107,7 @@ class ScheduleTable(OptionTable):
 class NotificationsTable(OptionTable):
     """``[notifications]``."""
 
-    email: list[str] = Field(default=[], description=N_("Addresses."))
+    email: list[str] = Field(default=[], description=N_("E-mail addresses."))
     webhook: SecretReference | None = Field(
         default=None,
         description=N_("Where the address of a webhook is; it is a secret, as whoever knows it can write there."),

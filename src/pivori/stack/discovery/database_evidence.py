@@ -15,7 +15,7 @@ from pivori.stack.discovery.env_evidence import EnvFile
 from pivori.stack.discovery.evidence import Discovery, Evidence, Topic
 from pivori.translation import N_, Phrase
 
-TITLES: Final = {"postgres": "PostgreSQL", "mysql": "MySQL or MariaDB", "redis": "Redis"}
+TITLES: Final = {"postgres": "PostgreSQL", "mysql": "MySQL/MariaDB", "redis": "Redis"}
 
 _IMAGES: Final = {
     "postgres": "postgres",

@@ -97,7 +97,9 @@ def discover(root: Path) -> Proposals:
     if not inventory.is_whole:
         making.warn(Phrase(N_("The folder is so large that not all of it was looked at.")))
     if inventory.unwritable:
-        phrase = N_("{count} names are no UTF-8 and cannot stand in the configuration; only `files` takes them.")
+        phrase = N_(
+            "Names that are no UTF-8: {count}. They cannot stand in the configuration; only `files` takes them."
+        )
         making.warn(Phrase(phrase, count=inventory.unwritable))
     return Proposals(
         name=_stack_name(root),

@@ -42,7 +42,7 @@ def test_what_is_said_is_taken() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"url": "postgresql://backup:secret@db/shop"}, "the URL holds a password"),
+        ({"url": "postgresql://backup:secret@db/shop"}, "the URL has a password in it"),
         ({"slot": "Mine-1"}, "slot"),
         ({"lag-warning": "much"}, "write a size as"),
         ({"lag-warning": True}, "write a size as"),

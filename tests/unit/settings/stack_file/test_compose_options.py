@@ -58,7 +58,7 @@ def test_bind_mounts_can_be_left_out(tmp_path: Path) -> None:
     [
         ({"socket": "tcp://host:2375"}, "Unix socket"),
         ({"socket": "docker.sock"}, "beginning with /"),
-        ({"volumes": ["a"], "exclude-volumes": ["a"]}, "both in volumes and in exclude-volumes"),
+        ({"volumes": ["a"], "exclude-volumes": ["a"]}, "both in `volumes` and in `exclude-volumes`"),
         ({"quiesce": "freeze"}, "quiesce"),
         ({"project": "Shop!"}, "project"),
         ({"volume": []}, "volume"),

@@ -184,7 +184,7 @@ email = "me"
     assert problems["components.source.smallest"] == "this may be 1.0 at most"
     assert problems["components.source.strategy"] == "this has to be one of: complete, smart, compressed"
     assert problems["schedule.backup"] == "“25” is no hour of cron"
-    assert problems["hooks[1]"] == "a hook needs before, after, or both"
+    assert problems["hooks[1]"] == "a hook needs `before`, `after`, or both"
 
 
 def complaint(path: Path) -> str:

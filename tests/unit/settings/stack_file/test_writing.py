@@ -59,7 +59,7 @@ def test_options_stand_below_what_they_mean(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services:\n  a: {image: x, volumes: ['v:/v']}\nvolumes: {v: }\n")
     lines = written(tmp_path).read_text().splitlines()
     place = lines.index('quiesce = "pause"')
-    assert lines[place - 1].startswith("# Whether the services that write")
+    assert lines[place - 1].startswith("# What happens to the services that write")
     assert "# Found in compose.yaml:1." in lines
 
 

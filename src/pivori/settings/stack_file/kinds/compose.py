@@ -14,7 +14,7 @@ from pivori.translation import N_
 
 _ELSEWHERE = N_("only an engine on a Unix socket of this machine can be captured")
 _WHOLE_PATH = N_("write the whole path of the socket, beginning with /")
-_BOTH = N_("a volume is both in volumes and in exclude-volumes")
+_BOTH = N_("a volume is both in `volumes` and in `exclude-volumes`")
 
 
 class Options(ComponentOptions):
@@ -49,7 +49,7 @@ class Options(ComponentOptions):
     quiesce: Literal["none", "pause", "stop"] = Field(
         "none",
         description=N_(
-            "Whether the services that write are left alone, paused, or stopped while their files are read."
+            "What happens to the services that write while their files are read: `none` (nothing), `pause`, or `stop`."
         ),
     )
     stop_timeout: Duration = Field(30.0, description=N_("How long a service may take to stop before it is killed."))

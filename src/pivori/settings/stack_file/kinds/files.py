@@ -39,7 +39,7 @@ class Options(ComponentOptions):
     @model_validator(mode="after")
     def _in_view(self) -> "Options":
         if self.frozen_root is not None and self.frozen_view is None:
-            raise ValueError(N_("frozen-root means nothing without frozen-view"))
+            raise ValueError(N_("`frozen-root` means nothing without `frozen-view`"))
         return self
 
     def build(self, building: Building) -> FilesComponent:

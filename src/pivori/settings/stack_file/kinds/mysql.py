@@ -10,7 +10,7 @@ from pivori.components.mysql.server import Server
 from pivori.settings.stack_file.options import Building, ComponentOptions, SecretReference
 from pivori.translation import N_
 
-_NOT_BOTH = N_("a socket has no host and no port: name one or the other")
+_NOT_BOTH = N_("write either `socket`, or `host` and `port`: a socket has neither")
 _WITH_DATABASE = N_("a table is named with its database: shop.log_*")
 
 

@@ -10,9 +10,12 @@ from pivori.components.postgres.catalogue import Excluded
 from pivori.components.postgres.logical import PostgresComponent
 from pivori.components.postgres.server import Server, url_has_password
 from pivori.settings.stack_file.options import Building, ComponentOptions, SecretReference
-from pivori.translation import N_
+from pivori.translation import N_, Phrase
 
 _SCHEMES = ("postgresql://", "postgres://")
+_NO_URL = N_("a URL of PostgreSQL begins with postgresql://")
+_CLEAR = N_("the URL has a password in it: take it out, and say where it is with `password`")
+_SEVERAL = N_("write only one of: {options}")
 
 
 class Options(ComponentOptions):
@@ -55,7 +58,10 @@ class Options(ComponentOptions):
         None, description=N_("The folder of initdb and postgres, for restores beside and `scratch`.")
     )
     scratch: bool = Field(
-        False, description=N_("Whether verify restores each capture into a server of its own, with amcheck.")
+        False,
+        description=N_(
+            "Whether verify restores each capture into a temporary server, and checks it there with amcheck."
+        ),
     )
     jobs: Annotated[int, Field(ge=1)] | None = Field(
         None, description=N_("How many jobs of pg_restore work at a time; one for each processor when left out.")
@@ -65,16 +71,16 @@ class Options(ComponentOptions):
     @classmethod
     def _no_password(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(_SCHEMES):
-            raise ValueError("a URL of PostgreSQL begins with postgresql://")
+            raise ValueError(_NO_URL)
         if value is not None and url_has_password(value):
-            raise ValueError("the URL has a password in it: name where it is with `password` instead")
+            raise ValueError(_CLEAR)
         return value
 
     @model_validator(mode="after")
     def _one_address(self) -> "Options":
         given = [name for name in ("url", "service", "host", "socket") if getattr(self, name) is not None]
         if len(given) > 1:
-            raise ValueError(f"write only one of {' and '.join(f'`{name}`' for name in given)}")
+            raise ValueError(Phrase(_SEVERAL, options=", ".join(f"`{name}`" for name in given)))
         return self
 
     def build(self, building: Building) -> Component:

@@ -12,7 +12,7 @@ from pivori.settings.stack_file.options import Building, ComponentOptions, Durat
 from pivori.translation import N_
 
 _A_SIZE = N_("write a size as 500MiB or 1GiB")
-_CLEAR = N_("the URL holds a password: take it out, and say where it is with password")
+_CLEAR = N_("the URL has a password in it: take it out, and say where it is with `password`")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -34,22 +34,24 @@ class Options(ComponentOptions):
     """A PostgreSQL cluster that can be brought back to any moment."""
 
     kind: Literal["postgres-physical"] = Field(
-        description=N_("A whole PostgreSQL cluster with its log: it can be brought back to any moment.")
+        description=N_("A whole PostgreSQL cluster with its transaction log: it can be brought back to any moment.")
     )
     smallest: float = Field(
         default=0.0,
         ge=0,
         le=1,
         description=N_(
-            "The share of its usual size below which a capture counts as failed; 0 switches that off, since a new base"
-            " leaves the log of days behind."
+            "The share of its usual size below which a capture counts as failed; 0, the default here, switches that"
+            " off: a capture shrinks when a new base makes the transaction log before it superfluous."
         ),
     )
     url: str = Field("", description=N_("The server as postgresql://user@host:port/database, without the password."))
     host: str | None = Field(None, description=N_("The server's host, or the folder of its socket."))
     port: int | None = Field(None, ge=1, le=65535, description=N_("The server's port."))
     user: str | None = Field(None, description=N_("A user with the right REPLICATION."))
-    database: str | None = Field(None, description=N_("A database to ask the server's settings in: postgres."))
+    database: str | None = Field(
+        None, description=N_("The database that is connected to, to ask for the server's settings [postgres].")
+    )
     password: SecretReference | None = Field(None, description=N_("Where the user's password is."))
     slot: str | None = Field(
         None,
@@ -59,11 +61,19 @@ class Options(ComponentOptions):
         ),
     )
     base_every: Duration = Field(86400.0, description=N_("How old a base backup may become before another is taken."))
-    lag_warning: _Size = Field(1 << 30, description=N_("How much log the slot may hold back before a warning."))
+    lag_warning: _Size = Field(
+        1 << 30, description=N_("How much of the transaction log the slot may hold back before a warning.")
+    )
     data_directory: str | None = Field(
         None, description=N_("The server's data directory on this machine: where a restore in place puts it.")
     )
-    account: str = Field("", description=N_("The user that the server runs as; the owner of the data directory."))
+    account: str = Field(
+        "",
+        description=N_(
+            "The account that a restored server runs as. When left out: whoever runs this program; for root, the owner"
+            " of the data directory, else postgres."
+        ),
+    )
     programs: str | None = Field(
         None, description=N_("The folder of the server's programs, when it is none of the usual ones.")
     )
@@ -71,7 +81,10 @@ class Options(ComponentOptions):
         False, description=N_("Whether a verification brings the whole cluster back in a scratch folder.")
     )
     scratch_directory: str | None = Field(
-        None, description=N_("Where that is: it takes the space of the cluster, and the server's user may enter it.")
+        None,
+        description=N_(
+            "Where that is: it takes the space of the cluster, and the server's account must be able to enter it."
+        ),
     )
 
     @field_validator("url")

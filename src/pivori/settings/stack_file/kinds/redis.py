@@ -10,7 +10,7 @@ from pivori.components.redis_server.connection import RedisServer
 from pivori.settings.stack_file.options import Building, ComponentOptions, SecretReference
 from pivori.translation import N_
 
-_NOT_BOTH = N_("a socket has no host, no port and no TLS: name one or the other")
+_NOT_BOTH = N_("write either `socket`, or `host`, `port` and `tls`: a socket has none of these")
 
 
 class Options(ComponentOptions):

@@ -12,7 +12,7 @@ from pivori.translation import N_
 
 _PRIVATE = ("AGE-SECRET-KEY-", "-----BEGIN", "AGE-PLUGIN-")
 _IS_PRIVATE = N_("this is a private key: put its public half here, which begins with age1 or ssh-")
-_NOTHING = N_("name at least one of files and commands")
+_NOTHING = N_("name at least one of `files` and `commands`")
 _TWICE = N_("two commands have the same name")
 
 

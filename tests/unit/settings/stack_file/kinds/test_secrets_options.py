@@ -49,7 +49,7 @@ def test_everything_reaches_the_component(tmp_path: Path) -> None:
     ("given", "says"),
     [
         ({"recipients": []}, "at least 1"),
-        ({"files": [], "commands": []}, "at least one of files and commands"),
+        ({"files": [], "commands": []}, "at least one of `files` and `commands`"),
         ({"commands": [{"name": "a", "command": "x"}, {"name": "a", "command": "y"}]}, "same name"),
         ({"commands": [{"name": "../a", "command": "x"}]}, "pattern"),
         ({"commands": [{"name": "a", "command": "vault | jq"}]}, "no shell runs it"),
