@@ -165,6 +165,25 @@ def run(
     )
 
 
+def run_apart(words: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log: Path) -> Measurement:
+    """The same from a process of its own, for whoever has other children: the servers that the program talks to.
+
+    Whatever ends this also ends the program. `log` is an absolute path.
+    """
+    command = [sys.executable, str(Path(__file__).resolve()), "--json", "--log", str(log), "--", *words]
+    with subprocess.Popen(
+        command, cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as measuring:  # fmt: skip
+        try:
+            said, _ = measuring.communicate()
+        except BaseException:
+            # Not SIGKILL: it has to end what it has started.
+            measuring.terminate()
+            raise
+    return Measurement(**json.loads(said))
+
+
 def end_descendants() -> None:
     """Kills every process that is left and waits for it, so that its CPU time is counted and nothing stays.
 
@@ -187,6 +206,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=Path(os.devnull), help="file for the program's output")
     parser.add_argument("words", nargs="+", metavar="PROGRAM")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     result = run(arguments.words, log=arguments.log)
     if arguments.json:
         print(json.dumps(asdict(result)))

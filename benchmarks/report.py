@@ -17,6 +17,16 @@ from archive_tools import (
     ZIP_RESTORE,
     ZIP_VERIFY,
 )
+from component_tools import (
+    CAPTURE,
+    CLIENTS,
+    GIT_CAPTURE,
+    INSPECTION,
+    NEWEST,
+    PG_DUMP,
+    PG_RESTORE,
+    RESTORE,
+)
 from rows import DISK, FIGURES, TMPFS, Row, Table, peak, repository, system, user, wall
 from tools import FIRST_BACKUP, FORCED, FULL_RESTORE, NOTHING_CHANGED, OPERATIONS, VERIFY, Tar
 
@@ -31,14 +41,15 @@ SEVEN_ZIPS = "archives, 7z"
 STRATEGIES = "strategies"
 MEMBER = "one member of 4 GiB"
 COMMANDS = "commands of the script"
+COMPONENTS = "components"
 SCENARIOS = {
     "stack": STACK, "million": MILLION, "huge": HUGE, "large": LARGE, "start-up": START_UP, "blob-check": BLOB_CHECK,
     "archives": ARCHIVES, "seven-zip": SEVEN_ZIPS, "strategies": STRATEGIES, "member": MEMBER,
-    "commands": COMMANDS,
+    "commands": COMMANDS, "components": COMPONENTS,
 }  # fmt: skip
 """Short names for the command line, and the names that the tables carry."""
 
-OF_ARCHIVES = (ARCHIVES, SEVEN_ZIPS, STRATEGIES, MEMBER, COMMANDS)
+WITHOUT_RESTIC = (ARCHIVES, SEVEN_ZIPS, STRATEGIES, MEMBER, COMMANDS, COMPONENTS)
 """The scenarios in which no other backup program takes part."""
 
 FIRST_OPENING = "opening, first time"
@@ -83,17 +94,23 @@ BESIDE_ORDINARY = Columns(
 BESIDE_COMPLETE = Columns(
     "size MB", (Ratio("wall × complete", "complete", wall), Ratio("size × complete", "complete", repository))
 )
+BESIDE_CLIENTS = Columns(
+    "stored MB", (Ratio("wall × its own program", None, wall), Ratio("peak × its own program", None, peak))
+)
 ALONE = Columns("archive MB", ())
 COLUMNS = {
     ARCHIVES: BESIDE_ORDINARY, SEVEN_ZIPS: BESIDE_ORDINARY, MEMBER: BESIDE_ORDINARY, STRATEGIES: BESIDE_COMPLETE,
-    COMMANDS: ALONE,
+    COMMANDS: ALONE, COMPONENTS: BESIDE_CLIENTS,
 }  # fmt: skip
 """The columns of the scenarios that are not about backups beside restic."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A limit on one figure of `tool`: a ratio to the same figure of `against`, or absolute when that is None."""
+    """A limit on one figure of `tool`: a ratio to the same figure of `against`, or absolute when that is None.
+
+    `than` is the operation of `against`, where that is another one.
+    """
 
     scenario: str
     operation: str
@@ -101,6 +118,7 @@ class Wanted:
     limit: float
     against: str | None = "restic"
     tool: str = "pivori"
+    than: str = ""
 
 
 WANTED = (
@@ -130,6 +148,11 @@ WANTED = (
     Wanted(SEVEN_ZIPS, SEVEN_ZIP, "wall", 1.0, SEVEN_ZIP_NAME),
     Wanted(SEVEN_ZIPS, SEVEN_ZIP, "size", 1.02, SEVEN_ZIP_NAME),
     *(Wanted(MEMBER, operation, "peak", 1.25, SMALL_MEMBER) for operation in STREAMED),
+    Wanted(COMPONENTS, CAPTURE, "wall", 1.15, PG_DUMP),
+    Wanted(COMPONENTS, NEWEST, "size", 0.1, "pivori", than=CAPTURE),
+    Wanted(COMPONENTS, RESTORE, "wall", 1.15, PG_RESTORE),
+    Wanted(COMPONENTS, GIT_CAPTURE, "wall", 0.3, None),
+    Wanted(COMPONENTS, INSPECTION, "wall", 2.0, None),
 )
 
 
@@ -180,7 +203,7 @@ def ratio(table: Table | None, wanted: Wanted) -> float | None:
     mine = table.median(wanted.operation, wanted.tool, figure)
     if mine is None or wanted.against is None:
         return mine
-    other = table.median(wanted.operation, wanted.against, figure)
+    other = table.median(wanted.than or wanted.operation, wanted.against, figure)
     return mine / other if other else None
 
 
@@ -189,7 +212,7 @@ def amount(wanted: Wanted, value: float | None) -> str:
     if value is None:
         return ""
     if wanted.against is not None:
-        return f"{value:.2f} × {wanted.against}"
+        return f"{value:.2f} × {wanted.than or wanted.against}"
     divisor, unit, decimals = UNITS[wanted.figure]
     return f"{value / divisor:.{decimals}f} {unit}"
 
@@ -251,4 +274,4 @@ def compared(table: Table, operation: str, tool: str, column: Ratio) -> str:
 
 def ordinary(table: Table, operation: str) -> str:
     """The ordinary tool that has an operation; empty when none was measured."""
-    return next((tool for tool in ORDINARY if table.of(operation, tool)), "")
+    return next((tool for tool in (*ORDINARY, *CLIENTS) if table.of(operation, tool)), "")

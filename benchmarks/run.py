@@ -16,23 +16,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import archive_scenarios
+import component_scenarios
 import dataset
+import postgres
 import scenarios
 from million import million_blobs
 from report import (
     ARCHIVES,
     BLOB_CHECK,
     COMMANDS,
+    COMPONENTS,
     HUGE,
     LARGE,
     MEMBER,
     MILLION,
-    OF_ARCHIVES,
     SCENARIOS,
     SEVEN_ZIPS,
     STACK,
     START_UP,
     STRATEGIES,
+    WITHOUT_RESTIC,
     render,
 )
 from rows import Table, keep
@@ -53,6 +56,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--source", type=Path, help="measure with this folder instead of the data set; nothing is kept")
     parser.add_argument("--work", type=Path, help="folder for repositories and restored trees (the data set's)")
     parser.add_argument("--runs", type=int, default=3, help="repetitions, of which the medians are shown (3)")
+    parser.add_argument("--rows", type=int, default=postgres.ROWS, help="rows of the database; the default: 1 GB")
     parser.add_argument("--only", action="append", choices=SCENARIOS, help="this scenario alone; may be repeated")
     parser.add_argument("--tools", default="pivori,restic,borg,tar", help="which tools, separated by commas")
     parser.add_argument("--restic", help="the restic program to compare with")
@@ -86,6 +90,12 @@ class Session:
             table.failures.append(str(failure))
         self.tables.append(table)
 
+    def note_failure(self, scenario: str, work: Path, failure: scenarios.Failed) -> None:
+        """A scenario that could not begin: a table with nothing but the reason."""
+        table = scenarios.new_table(scenario, "Not measured.", work, [], self.asked.date)
+        table.failures.append(str(failure))
+        self.tables.append(table)
+
     def named(self, *names: str) -> list[Tool]:
         """The chosen tools among those that were asked for."""
         return [tool for tool in self.tools if tool.name in names]
@@ -93,6 +103,10 @@ class Session:
     def wants(self, scenario: str) -> bool:
         """Whether a scenario was asked for."""
         return not self.asked.only or scenario in [SCENARIOS[name] for name in self.asked.only]
+
+    def wants_data(self) -> bool:
+        """Whether a scenario was asked for that is about the data set, or tells its size."""
+        return any(self.wants(scenario) for scenario in SCENARIOS.values() if scenario != COMPONENTS)
 
 
 def stack(session: Session, source: Path, work: Path, facts: dataset.Facts) -> None:
@@ -178,6 +192,21 @@ def archives(session: Session, source: Path, work: Path, facts: dataset.Facts) -
         )  # fmt: skip
 
 
+def components(session: Session, work: Path) -> None:
+    """The scenario of databases, git and stacks: this program beside the database's own."""
+    pivori = next((tool for tool in session.tools if isinstance(tool, Pivori)), None)
+    if pivori is None or not session.wants(COMPONENTS):
+        return
+    try:
+        with component_scenarios.ground(work, session.asked.rows) as on:
+            session.measure(
+                COMPONENTS, on.sentence(), work, [pivori],
+                lambda table: component_scenarios.components(table, pivori, on, session.asked.runs),
+            )  # fmt: skip
+    except scenarios.Failed as failure:
+        session.note_failure(COMPONENTS, work, failure)
+
+
 @contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
     """A folder of its own that is removed at the end, whatever happens."""
@@ -192,15 +221,17 @@ def main() -> None:
     """Runs what was asked for, prints the report, and keeps it where all tools of the verdicts were there."""
     asked = options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    source, facts = subject(asked)
     session = Session(asked)
     parent = (asked.work or asked.dataset).resolve()
     parent.mkdir(parents=True, exist_ok=True)
     with scratch(parent) as work:
-        if session.wants(STACK):
-            stack(session, source, work, facts)
-        others(session, source, work, facts)
-        archives(session, source, work, facts)
+        if session.wants_data():
+            source, facts = subject(asked)
+            if session.wants(STACK):
+                stack(session, source, work, facts)
+            others(session, source, work, facts)
+            archives(session, source, work, facts)
+        components(session, work)
     print(render(session.tables))
     finish(session)
 
@@ -217,7 +248,7 @@ def finish(session: Session) -> None:
     """Keeps the tables and tells the failures; one about backups without both pivori and restic is only printed."""
     folder = session.asked.output or HERE
     both = len(session.named("pivori", "restic")) == 2
-    fresh = [table for table in session.tables if both or table.scenario in OF_ARCHIVES]
+    fresh = [table for table in session.tables if both or table.scenario in WITHOUT_RESTIC]
     if fresh and str(folder) != "-" and not session.asked.source:
         tables = keep(folder / "results.json", fresh)
         (folder / "RESULTS.md").write_text(render(tables))
