@@ -411,6 +411,8 @@ def test_a_moment_after_the_last_transaction_is_the_end(bank: Bank) -> None:
 def test_a_running_server_and_a_closed_folder_are_in_the_way(bank: Bank) -> None:
     captured = bank.capture()
     assert "A server runs over" in bank.failures(captured, bank.in_place())
+    assert "not one table of it" in bank.failures(captured, bank.in_place(table="account"))
+    assert "not one database of it" in bank.failures(captured, bank.in_place(database="bank"))
     unplaced = replace(bank.component, data_directory=None)
     plan = unplaced.plan(captured, bank.in_place(), bank.surroundings)
     assert "data-directory" in str(plan.findings[-1].hint)

@@ -28,7 +28,7 @@ from pivori.components.base import (
     has_failure,
 )
 from pivori.components.postgres.catalogue import Excluded
-from pivori.components.postgres.choosing import NotInCapture, SettingsClash
+from pivori.components.postgres.choosing import NotInCapture, SettingsClash, TableNotInCapture
 from pivori.components.postgres.filling import RowsDiffer
 from pivori.components.postgres.logical import DatabaseMissing, PostgresComponent
 from pivori.components.postgres.server import Server, ServerUnreachable
@@ -530,12 +530,14 @@ def test_what_was_not_captured_is_told(
     capture = taken(component, surroundings, tmp_path)
     for settings, error in (
         ({"database": "nowhere"}, NotInCapture),
-        ({"table": "nothing"}, NotInCapture),
+        ({"table": "nothing"}, TableNotInCapture),
         ({"table": "account", "as": "other"}, SettingsClash),
         ({"server": "postgresql://me:secret@host/db"}, SettingsClash),
     ):
         request = in_place(tmp_path, **settings)
-        assert has_failure(component.plan(capture, request, surroundings).findings)
+        (finding,) = component.plan(capture, request, surroundings).findings
+        assert has_failure([finding])
+        assert finding.hint
         with pytest.raises(error) as failed:
             component.restore(capture, request, surroundings)
         assert "secret" not in str(failed.value)
@@ -560,6 +562,8 @@ def test_somebody_without_all_rights_captures_what_can_be_read(
         capture = taken(component, surroundings, tmp_path)
         assert capture.report.warnings
         assert b"SCRAM" not in capture.read("globals.sql")
+        hints = [str(finding.hint) for finding in component.plan(capture, in_place(tmp_path), surroundings).findings]
+        assert any("--set db.as=NAME" in hint for hint in hints)
         component_of(server).restore(capture, in_place(tmp_path), surroundings)
         assert server.rows("SELECT rolpassword IS NULL FROM pg_authid WHERE rolname = 'app'") == [(False,)]
     finally:

@@ -17,7 +17,7 @@ from pivori.components.base import RestoreRequest, Surroundings, has_failure
 from pivori.components.redis_server import replaying
 from pivori.components.redis_server.component import RedisComponent
 from pivori.components.redis_server.connection import RedisRefused, RedisServer, RedisUnreachable
-from pivori.components.redis_server.rdb import DumpNotWhole
+from pivori.components.redis_server.rdb import CapturedDumpDamaged, DumpNotWhole
 from pivori.components.redis_server.replaying import DumpNotLoaded
 from pivori.testing.capture_folder import FolderCapture, FolderSink
 from pivori.testing.component_contract import in_place, move_aside, surroundings_in
@@ -330,6 +330,22 @@ def test_beside_it_is_a_file_that_the_servers_own_program_finds_sound(
     assert b"RDB looks OK" in said
     assert b"10 keys read" in said
     assert (to / "dump.rdb").stat().st_mode & 0o077 == 0
+
+
+def test_a_damaged_capture_replaces_nothing(server: PrivateRedis, tmp_path: Path, surroundings: Surroundings) -> None:
+    fill(server)
+    component = component_of(server)
+    capture = captured(component, tmp_path / "c", surroundings)
+    dump = capture.folder / "dump.rdb"
+    dump.write_bytes(dump.read_bytes()[:-1])
+    before = server.state()
+    with pytest.raises(CapturedDumpDamaged):
+        component.restore(capture, in_place(tmp_path), surroundings)
+    assert server.state() == before
+    beside = RestoreRequest(to=tmp_path / "new", root=tmp_path / "new", aside=move_aside)
+    with pytest.raises(CapturedDumpDamaged):
+        component.restore(capture, beside, surroundings)
+    assert not (tmp_path / "new" / "dump.rdb").exists()
 
 
 def test_without_the_checking_program_the_ends_are_looked_at(

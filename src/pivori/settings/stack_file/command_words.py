@@ -9,8 +9,8 @@ from pivori.translation import N_
 
 _NOT_CLOSED = N_("a quotation mark is not closed, or the last character is a backslash")
 _FOR_A_SHELL = N_(
-    "no shell runs it: put what only a shell understands (pipes, redirections, variables …) between ' ', or write"
-    ' ["sh", "-c", "…"]'
+    "no shell runs it: put what only a shell understands (pipes, redirections, variables …) between single quotation"
+    ' marks, or write ["sh", "-c", "…"]'
 )
 _ALWAYS = frozenset("|&;<>()$`")
 _IN_QUOTES = frozenset("$`")
