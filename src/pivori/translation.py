@@ -74,6 +74,14 @@ class Phrase(str):
         return _phrase, (self.template, self.details)
 
 
+_AS_IT_IS = "{reason}"
+
+
+def as_it_is(text: str) -> Phrase:
+    """What the system or another program said, as a phrase: shown as it is, or as the catalogue has it."""
+    return Phrase(_AS_IT_IS, reason=text)
+
+
 def _phrase(template: str, details: dict[str, object]) -> Phrase:
     """Unpickle a phrase."""
     return Phrase(template, **details)

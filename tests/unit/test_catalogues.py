@@ -116,8 +116,8 @@ def test_every_error_is_marked_and_translated(french: None, source_template: Cat
     assert len(errors) > 80
     for kind in errors:
         for template in filter(None, (kind.message, kind.hint)):
-            if template == "{reason}":
-                continue
+            if re.fullmatch(r"\{\w+\}", template):
+                continue  # whoever raises it gives the whole sentence
             assert source_template.get(template) is not None, f"{kind.__qualname__}: {template!r} is not in N_()"
             details = details_for(template)
             assert fill(template, details) == translation.filled(translation._(template), details)

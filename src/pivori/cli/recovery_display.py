@@ -80,7 +80,7 @@ def _show_step(number: int, step: RecoveryStep, output: Output) -> None:
     for sentence in step.plan.steps:
         output.result(f"   - {said(sentence)}")
     for sentence in step.plan.replaces:
-        output.result(_("   ! replaced: {what}").format(what=said(sentence)))
+        output.result(_("   - replaced: {what}").format(what=said(sentence)))
 
 
 def tell_step(event: StepBegan | StepDone, output: Output) -> None:

@@ -25,7 +25,7 @@ from pivori.cli.stack_wording import said
 from pivori.cli.wording import show_bytes, show_duration, show_number
 from pivori.engine.recovery_point import PointRequest
 from pivori.events import Event, Progress
-from pivori.repository import BlobCheck, Compression
+from pivori.repository import BlobCheck, Compression, parse_time
 from pivori.stack.model import Hook
 from pivori.stack.points import RecoveryPoints
 from pivori.stack.protect import (
@@ -168,6 +168,7 @@ def _tell(done: Protected, seconds: float, output: Output) -> None:
                 "outcome": each.outcome.value,
                 "files": each.file_count,
                 "bytes": each.size,
+                "seconds": round((parse_time(each.ended) - parse_time(each.started)) / 1e9, 3),
                 "warnings": each.warnings,
                 "error": each.error,
                 "error_code": each.error_code,

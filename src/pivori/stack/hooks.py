@@ -17,7 +17,7 @@ from pivori.events import Event
 from pivori.host import CommandNotStarted, folder_lock, kill_shell_line, run_shell_line
 from pivori.stack.model import Hook
 from pivori.stack.undo import Noted, Owner, Undo, UndoJournal, UndoUnreadable
-from pivori.translation import N_, Phrase
+from pivori.translation import N_, Phrase, as_it_is
 
 _MOST_SAID: Final = 400
 """Characters of what a command line printed that are told."""
@@ -177,7 +177,7 @@ def undo(journal: UndoJournal, noted: Noted) -> HookRan | UndoFailed:
         try:
             journal.strike(noted)
         except OSError as error:
-            problem = Phrase("{reason}", reason=error.strerror or str(error))
+            problem = as_it_is(error.strerror or str(error))
     if problem is not None:
         return UndoFailed(error=HookNotUndone(name=name, reason=problem, line=line))
     return HookRan(name=name, stage="after", line=line)
@@ -222,7 +222,7 @@ def _run(undo: Undo, line: str, stage: str, name: str) -> Phrase | None:
     except CommandNotStarted as error:
         if not Path(os.fsdecode(undo.directory)).is_dir():
             return Phrase(N_("the folder {path} is not there"), path=os.fsdecode(undo.directory))
-        return Phrase("{reason}", reason=error.details["reason"])
+        return as_it_is(str(error.details["reason"]))
     said = said[-_MOST_SAID:]
     if status == 0:
         return None

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pivori.components.base import ComponentFailed
 from pivori.components.env_files import parse_env
-from pivori.translation import N_
+from pivori.translation import N_, ByteCount, Phrase
 
 USUAL_NAMES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 """In the order in which docker compose prefers them."""
@@ -76,7 +76,9 @@ def read_compose_file(path: Path) -> ComposeFile:
     except OSError as error:
         raise ComposeFileUnreadable(path=path, reason=error.strerror or str(error)) from None
     if len(content) > _MOST_BYTES:
-        raise ComposeFileUnreadable(path=path, reason=f"it has more than {_MOST_BYTES >> 10} KiB")
+        raise ComposeFileUnreadable(
+            path=path, reason=Phrase(N_("it has more than {most}"), most=ByteCount(_MOST_BYTES))
+        )
     return parse_compose_file(path, content)
 
 
@@ -101,7 +103,7 @@ def parse_compose_file(path: Path, content: bytes) -> ComposeFile:
         reason = " ".join(str(getattr(error, "problem", None) or error).split())[:200] or type(error).__name__
         raise ComposeFileUnreadable(path=path, reason=reason) from None
     if not isinstance(data, dict):
-        raise ComposeFileUnreadable(path=path, reason="it is no mapping")
+        raise ComposeFileUnreadable(path=path, reason=N_("it is no mapping"))
     return ComposeFile(path=path, content=content, data=data, lines=reading.lines)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from pivori.components.base import ComponentFailed
-from pivori.translation import N_
+from pivori.translation import N_, ByteCount, Phrase
 
 DEFAULT_SOCKET: Final = "/var/run/docker.sock"
 
@@ -136,7 +136,7 @@ class Engine:
             self._demand(answer, f"{method} {target}")
             said = _decoded(_content(answer, f"{method} {target}"), f"{method} {target}")
         if not isinstance(said, dict):
-            raise EngineSilent(request=f"{method} {target}", reason="no object")
+            raise EngineSilent(request=f"{method} {target}", reason=N_("it is no object"))
         return said
 
     def _versioned(self, target: str) -> str:
@@ -207,7 +207,7 @@ def _repository_and_version(image: str) -> tuple[str, str]:
 def _content(answer: HTTPResponse, request: str) -> bytes:
     content = answer.read(_MOST + 1)
     if len(content) > _MOST:
-        raise EngineSilent(request=request, reason=f"more than {_MOST >> 20} MiB")
+        raise EngineSilent(request=request, reason=Phrase(N_("it has more than {most}"), most=ByteCount(_MOST)))
     return content
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pivori.components.base import ComponentFailed
 from pivori.components.compose.engine_api import Engine
-from pivori.translation import N_, Phrase
+from pivori.translation import N_, Phrase, as_it_is
 
 _PROJECT_LABEL: Final = "com.docker.compose.project"
 _SERVICE_LABEL: Final = "com.docker.compose.service"
@@ -125,7 +125,7 @@ def _folder(name: str, mountpoint: Path, options: Mapping[str, str], stopping: b
         with os.scandir(mountpoint):
             return mountpoint
     except OSError as error:
-        raise VolumeUnreadable(volume=name, reason=f"{mountpoint}: {error.strerror}") from None
+        raise VolumeUnreadable(volume=name, reason=as_it_is(error.strerror or str(error))) from None
 
 
 def _container(facts: Mapping[str, Any]) -> Container:

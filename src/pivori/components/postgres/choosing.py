@@ -28,7 +28,7 @@ class SettingsClash(ComponentFailed):
 
     code = "postgres-settings-clash"
     message = N_("The settings of the restore do not go together: {reason}.")
-    hint = N_("{advice}")
+    hint = "{advice}"
 
 
 class NotInCapture(ComponentFailed):

@@ -42,7 +42,7 @@ class CannotCapture(ComponentFailed):
 
     code = "postgres-cannot-capture"
     message = N_("The server {server} cannot be captured: {reason}.")
-    hint = N_("{advice}")
+    hint = "{advice}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pivori.settings.stack_file.clear_secrets import IN_A_KEY
 from pivori.settings.stack_file.described import is_there, item_of, keys_at, kinds
 from pivori.settings.stack_file.lines import Path
 from pivori.settings.stack_file.mistakes import Found, nearest
-from pivori.translation import N_, Phrase
+from pivori.translation import N_, Phrase, as_it_is
 
 _SENTENCES: Final[Mapping[str, str]] = {
     "missing": N_("this has to be there"),
@@ -86,7 +86,7 @@ def _worded(kind: str, context: Mapping[str, Any]) -> Phrase:
 def _own_words(error: object) -> Phrase:
     """What a validator of ours says."""
     reason = error.args[0] if isinstance(error, ValueError) and error.args else _OTHERWISE
-    return reason if isinstance(reason, Phrase) else Phrase("{reason}", reason=str(reason))
+    return reason if isinstance(reason, Phrase) else as_it_is(str(reason))
 
 
 def _choices(context: Mapping[str, Any]) -> Sequence[str]:
