@@ -50,7 +50,7 @@ class StackTable(OptionTable):
 class ContactsTable(OptionTable):
     """``[contacts]``."""
 
-    email: str = Field(default="", description=N_("An e-mail address."), examples=["backup-support@example.org"])
+    email: str = Field(default="", description=N_("An e-mail address."), examples=["backup-support@pivori.app"])
     chat: str = Field(default="", description=N_("A channel of the chat."), examples=["#backup-support"])
     issues: str = Field(default="", description=N_("The address of the issue tracker."))
 

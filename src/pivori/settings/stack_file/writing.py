@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pivori.settings.stack_file.described import kind_table, kinds, resolved
 from pivori.stack.discovery.proposing import Proposal, Proposals
@@ -14,6 +14,8 @@ _BEGINNING = N_(
     "`pivori recover` brings it back. Passwords are never in here, only where they are."
 )
 _OBJECTIVES = N_("How long bringing it back may take (rto), and how much of the latest work may be lost (rpo).")
+_CONTACTS: Final = N_("Who to call at 3 a.m.: shown in RECOVERY.md, in the runbook and with fatal errors.")
+_EMPTY_CONTACTS: Final = ('email = ""', 'chat = ""', 'issues = ""')
 _FOUND = N_("Found in {places}.")
 _MOST_PLACES = 3
 
@@ -42,6 +44,9 @@ def render_stack_file(
     stack = tomlkit.table()
     stack.add("name", proposals.name)
     document.add("stack", stack)
+    document.add(tomlkit.nl())
+    _comment(document, _(_CONTACTS) + "\n[contacts]\n" + "\n".join(_EMPTY_CONTACTS))
+    document.add(tomlkit.nl())
     if repository is not None:
         place = tomlkit.table()
         place.add("location", repository.location)
