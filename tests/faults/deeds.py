@@ -124,9 +124,31 @@ def copy_all(laboratory: Laboratory) -> list[str | Path]:
     return ["copy", "--to", second.repository, "--to-password-file", second.password_file]
 
 
+def protect_stack(laboratory: Laboratory) -> list[str | Path]:
+    """A recovery point of a stack: the source, and what a command prints."""
+    file = laboratory.folder / "pivori.toml"
+    file.write_text(
+        f"""
+        [stack]
+        name = "laboratory"
+        root = "{laboratory.folder}"
+        [[components]]
+        name = "source"
+        kind = "files"
+        paths = ["{laboratory.source}"]
+        [[components]]
+        name = "dump"
+        kind = "command"
+        capture = ["cat", "{laboratory.source / "larger"}", "{laboratory.source / "large"}"]
+        """
+    )
+    return ["backup", "--config", file]
+
+
 DEEDS = [
     Deed("backup", lambda laboratory: ["backup", laboratory.source], fewest_writes=6),
     Deed("backup by workers", lambda laboratory: ["backup", laboratory.source], workers=2, fewest_writes=6),
+    Deed("backup of a stack", protect_stack, fewest_writes=6),
     Deed("forget", lambda _: ["forget", "--keep-last", "1"], fewest_writes=4),
     Deed("forget and prune", lambda _: ["forget", "--keep-last", "1", "--prune", "--max-unused", "0"], fewest_writes=8),
     Deed("prune", lambda _: ["prune", "--max-unused", "0"], forget_by_hand, fewest_writes=8),

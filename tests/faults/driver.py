@@ -59,7 +59,7 @@ def small_scale(workers: int) -> Iterator[None]:
         stack.enter_context(patch.object(keys, "SCRYPT_N", WEAK_SCRYPT))
         stack.enter_context(patch("os.fsync", lambda _descriptor: None))
         stack.enter_context(patch("pivori.app.available_processors", lambda: workers))
-        stack.enter_context(patch("pivori.engine.backup.run._ALONE_BYTES", -1))
+        stack.enter_context(patch("pivori.engine.backup.tree_capture._ALONE_BYTES", -1))
         stack.enter_context(patch("pivori.engine.copy_work._LITTLE", -1))
         yield
 

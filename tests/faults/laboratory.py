@@ -198,7 +198,9 @@ class Laboratory:
     def restored(self, repository: Repository, loaded: LoadedSnapshot) -> Picture:
         """What a snapshot brings back."""
         target = self.folder / "restored"
-        request = RestoreRequest(tree=loaded.snapshot.tree, target=target, subtree=os.fsencode(self.source))
+        # In a recovery point the component of that name has it.
+        above = b"/source" if "component=source" in loaded.snapshot.tags else b""
+        request = RestoreRequest(tree=loaded.snapshot.tree, target=target, subtree=above + os.fsencode(self.source))
         events: list[object] = []
         outcome = Restore(repository, request, emit=events.append).run()
         assert (outcome.failures, outcome.problems) == (0, 0), events

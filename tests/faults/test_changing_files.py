@@ -162,7 +162,7 @@ def test_a_file_changes_once(
     watch = Watch(path, event, times=1)
     with (
         moment(watch),
-        patch("pivori.engine.backup.run.SEGMENT", SEGMENT),
+        patch("pivori.engine.backup.tree_capture.SEGMENT", SEGMENT),
         patch("pivori.engine.backup.reading.SEGMENT", SEGMENT),
     ):
         status = laboratory.run("backup", laboratory.source, "--json")
@@ -200,7 +200,7 @@ def test_a_file_never_stops_changing(
     watch = Watch(laboratory.source / name, event, times=20)
     with (
         while_reading(watch),
-        patch("pivori.engine.backup.run.SEGMENT", SEGMENT),
+        patch("pivori.engine.backup.tree_capture.SEGMENT", SEGMENT),
         patch("pivori.engine.backup.reading.SEGMENT", SEGMENT),
     ):
         status = laboratory.run("backup", laboratory.source, "--json")

@@ -40,7 +40,7 @@ from pivori.repository.tree import (
     raw_name,
     references,
 )
-from pivori.repository.writer import BlobCheck, BlobWriter, WriterSettings
+from pivori.repository.writer import BlobCheck, BlobNotReproduced, BlobWriter, WriterSettings
 
 __all__ = [
     "EMPTY_TREE",
@@ -50,6 +50,7 @@ __all__ = [
     "BlobId",
     "BlobKind",
     "BlobMissing",
+    "BlobNotReproduced",
     "BlobReader",
     "BlobUnreadable",
     "BlobWriter",

@@ -17,7 +17,9 @@ from pivori.engine.backup.tree_capture import Base
 from pivori.engine.recovery_point import PointRequest, PointWriter
 from pivori.errors import PivoriError
 from pivori.events import DamageFound, Event
-from pivori.repository import LoadedSnapshot, Repository, Summary, format_time
+from pivori.host.workers import WorkerDied
+from pivori.repository import BlobNotReproduced, LoadedSnapshot, Repository, Summary, format_time
+from pivori.repository.locks import LockLost
 from pivori.stack.history import NothingCaptured, demand_plausible, usual_size
 from pivori.stack.model import Hook, Member, Stack
 from pivori.stack.points import COMPONENT_TAG, STACK_TAG, Capture, RecoveryPoints
@@ -33,6 +35,7 @@ from pivori.stack.record import (
 )
 from pivori.stack.recovery_document import recovery_document
 from pivori.stack.sinks import Ear, RecoverySink
+from pivori.storage import StorageError
 from pivori.translation import N_, Phrase
 
 _STRATEGY_TAG = "strategy="
@@ -40,6 +43,10 @@ _CAPTURES_FOR_SIZE = 5
 
 Around = Callable[[Sequence[Hook], str], AbstractContextManager[object]]
 """What runs hooks around something: the hooks, and the name of the component (empty for the whole)."""
+
+
+_FATAL = (StorageError, LockLost, BlobNotReproduced, WorkerDied)
+"""What is wrong with the repository or this machine, and not with a component: it ends the run."""
 
 
 class NothingProtected(PivoriError):
@@ -167,6 +174,8 @@ class Protect:
         try:
             with self._around(member.hooks, member.name):
                 record, report = self._capture(member, started)
+        except _FATAL:
+            raise
         except PivoriError as error:
             self._emit(CaptureFailed(component=member.name, error=error))
             return self._failed(member, started, error)

@@ -13,6 +13,7 @@ from pivori.stack.model import Hook
 from pivori.stack.points import read_configuration, read_file
 from pivori.stack.protect import CaptureBegan, CaptureEnded, CaptureFailed, NothingProtected
 from pivori.stack.record import Outcome, encode_record
+from pivori.storage import NoSpace
 from tests.unit.engine.looking import never
 from tests.unit.stack.box import Workshop
 
@@ -64,6 +65,17 @@ def test_a_failure_stops_nobody_else(workshop: Workshop) -> None:
     assert kinds == [CaptureBegan, CaptureFailed, CaptureBegan, CaptureEnded]
     assert not workshop.boxes["one"].confirmed
     assert workshop.boxes["two"].confirmed
+
+
+def test_a_repository_that_fails_ends_the_run(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise NoSpace(location="here", operation="write", name="data")
+
+    monkeypatch.setattr(workshop.boxes["one"], "capture", full)
+    with pytest.raises(NoSpace):
+        workshop.protect()
+    assert list(workshop.points) == []
+    assert not any(isinstance(event, CaptureFailed) for event in workshop.events)
 
 
 def test_when_all_fail_there_is_no_recovery_point(workshop: Workshop) -> None:
