@@ -36,6 +36,10 @@ PACKAGE_OF = {
     "zip": "zip",
     "zstd": "zstd",
 }
+POSTGRESQL_PACKAGE = "postgresql-15"
+POSTGRESQL = Path("/usr/lib/postgresql/15/bin/initdb")
+NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
+"""Debian's package makes and starts a server of its own unless this file says otherwise; the tests start theirs."""
 KEYRINGS = Path("/usr/share/keyrings")
 FALLBACK_MIRROR = "http://deb.debian.org/debian"
 DEBIAN_ARCHIVE = re.compile(r"/debian/?$|/debian\.list$|/archive/debian/")
@@ -150,18 +154,27 @@ def ensure_restics() -> bool:
 
 def ensure_system_tools() -> bool:
     """Whether the system's small tools are there, installed when this is root on a machine with apt."""
-    missing = sorted(PACKAGE_OF[program] for program in PACKAGE_OF if shutil.which(program) is None)
+    missing = missing_packages()
     if not missing:
         return True
     if platform.system() != "Linux" or os.geteuid() != 0 or shutil.which("apt-get") is None:
         print(f"tools: not installed: {', '.join(missing)}; the tests that need them are skipped (in CI they fail).")
         return False
+    if POSTGRESQL_PACKAGE in missing and not NO_CLUSTER.exists():
+        NO_CLUSTER.parent.mkdir(exist_ok=True)
+        NO_CLUSTER.write_text("create_main_cluster = false\n")
     install = ("apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing)
     for command in (install, ("apt-get", "-qq", "update"), install):
         subprocess.run(command, stdout=subprocess.DEVNULL, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
-        if all(shutil.which(program) for program in PACKAGE_OF):
+        if not missing_packages():
             return True
     return False
+
+
+def missing_packages() -> list[str]:
+    """The packages of the system's tools that are not there."""
+    missing = {PACKAGE_OF[program] for program in PACKAGE_OF if shutil.which(program) is None}
+    return sorted(missing if POSTGRESQL.exists() else {*missing, POSTGRESQL_PACKAGE})
 
 
 if __name__ == "__main__":
