@@ -3,6 +3,7 @@
 They are stopped by their context, and die with the process that started them. As root they run as ``postgres``.
 """
 
+import atexit
 import contextlib
 import functools
 import importlib.util
@@ -41,10 +42,22 @@ def server_programs(major: int) -> Path:
             continue
         said = subprocess.run([place / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
         if re.search(rf" {major}\.", said):
-            return place
+            return _reachable(place)
     if os.environ.get("CI"):
         pytest.fail(f"there is no PostgreSQL {major} on this machine")
     pytest.skip(f"there is no PostgreSQL {major} on this machine")
+
+
+def _reachable(programs: Path) -> Path:
+    """The programs where the server's user may run them: a checkout in a closed folder is not such a place."""
+    command = [*as_server_user(), programs / "postgres", "--version"]
+    if subprocess.run(command, capture_output=True, check=False, cwd="/").returncode == 0:
+        return programs
+    top = Path(tempfile.mkdtemp(prefix="pg-programs-", dir=PLACE))
+    atexit.register(shutil.rmtree, top, ignore_errors=True)
+    shutil.copytree(programs.parent, top / "install", symlinks=True)
+    top.chmod(0o755)
+    return top / "install" / programs.name
 
 
 def as_server_user() -> list[str]:
@@ -76,8 +89,6 @@ def _own(folder: Path) -> None:
 def _template(major: int) -> Path:
     """A data directory as initdb makes it, once a process: copying it is faster."""
     top = Path(tempfile.mkdtemp(prefix=f"pg{major}-", dir=PLACE))
-    import atexit
-
     atexit.register(shutil.rmtree, top, ignore_errors=True)
     _own(top)
     secret = top / "pw"
