@@ -50,7 +50,7 @@ def server_programs(major: int) -> Path:
 
 def _reachable(programs: Path) -> Path:
     """The programs where the server's user may run them: a checkout in a closed folder is not such a place."""
-    command = [*as_server_user(), programs / "postgres", "--version"]
+    command = [*as_server_user(), programs / "initdb", "--version"]
     if subprocess.run(command, capture_output=True, check=False, cwd="/").returncode == 0:
         return programs
     top = Path(tempfile.mkdtemp(prefix="pg-programs-", dir=PLACE))

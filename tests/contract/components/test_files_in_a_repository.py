@@ -1,8 +1,8 @@
 """Files in recovery points of a real repository: what is counted, verified, brought back, and not read again."""
 
 import os
-import time
 import stat
+import time
 from dataclasses import replace
 from pathlib import Path
 
