@@ -53,11 +53,15 @@ def _reachable(programs: Path) -> Path:
     command = [*as_server_user(), programs / "initdb", "--version"]
     if subprocess.run(command, capture_output=True, check=False, cwd="/").returncode == 0:
         return programs
+    # Programs of a wheel find their libraries beside the package, from where they are.
+    package = programs.parents[1]
     top = Path(tempfile.mkdtemp(prefix="pg-programs-", dir=PLACE))
     atexit.register(shutil.rmtree, top, ignore_errors=True)
-    shutil.copytree(programs.parent, top / "install", symlinks=True)
+    shutil.copytree(programs.parent, top / package.name / programs.parent.name, symlinks=True)
+    for libraries in package.parent.glob(f"{package.name}.libs"):
+        shutil.copytree(libraries, top / libraries.name, symlinks=True)
     top.chmod(0o755)
-    return top / "install" / programs.name
+    return top / package.name / programs.parent.name / programs.name
 
 
 def as_server_user() -> list[str]:
