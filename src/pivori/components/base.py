@@ -332,7 +332,7 @@ class ClientMissing(ComponentFailed):
 def failure_of(error: PivoriError) -> Finding:
     """An error as what was found: it keeps something from being done."""
     hint = Phrase(error.hint, **error.details) if error.hint else None
-    return Finding(gravity=Gravity.FAILURE, message=Phrase(error.message, **error.details), hint=hint)
+    return Finding(gravity=Gravity.FAILURE, message=error.as_reason, hint=hint)
 
 
 def has_failure(findings: Iterable[Finding]) -> bool:

@@ -24,6 +24,7 @@ from pivori.components.base import (
     Sink,
     Source,
     Surroundings,
+    failure_of,
 )
 from pivori.components.file_places import Place, places_of, wanted_places
 from pivori.errors import PivoriError
@@ -227,8 +228,7 @@ class FilesComponent:
         return read_from
 
     def _failure(self, path: Path) -> Finding:
-        error = PathMissing(component=self.name, path=path)
-        return Finding(gravity=Gravity.FAILURE, message=error.as_reason, hint=Phrase(error.hint))
+        return failure_of(PathMissing(component=self.name, path=path))
 
     def _lengths(self) -> Iterator[int]:
         """The lengths of the files below the paths; what cannot be looked at is left out."""

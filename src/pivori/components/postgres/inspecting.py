@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pivori.components.base import ClientMissing, ClientTooOld, Finding, Gravity, Inspection
+from pivori.components.base import ClientMissing, ClientTooOld, Finding, Gravity, Inspection, failure_of
 from pivori.components.postgres.catalogue import (
     Database,
     ServerFacts,
@@ -42,14 +42,14 @@ class Looking:
                 there = databases_of(connection)
                 sizes = sizes_of(connection, [database.name for database in there], milliseconds=_SIZES)
         except PivoriError as error:
-            return Inspection(findings=[failure(error)])
+            return Inspection(findings=[failure_of(error)])
         chosen = chosen_databases(there, self.wanted)
         findings = [*self._missing(there), *_rights(facts), *_left_over(there, sizes)]
         versions = {"postgres": facts.version}
         try:
             versions["pg_dump"] = client_programs(DUMPERS, facts.version, self.folder).version
         except (ClientMissing, ClientTooOld) as error:
-            findings.append(failure(error))
+            findings.append(failure_of(error))
         if facts.amcheck:
             versions["amcheck"] = facts.amcheck
         return Inspection(
@@ -88,11 +88,6 @@ def chosen_databases(there: Sequence[Database], wanted: Sequence[str]) -> list[D
     if wanted:
         return [database for database in there if database.name in wanted]
     return [database for database in there if database.lets_in and not database.is_ours]
-
-
-def failure(error: PivoriError) -> Finding:
-    """An error as a finding."""
-    return Finding(gravity=Gravity.FAILURE, message=error.as_reason, hint=Phrase(error.hint, **error.details))
 
 
 def shown(names: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from pivori.components.base import (
     RestoreRequest,
     Source,
     Surroundings,
+    failure_of,
 )
 from pivori.components.postgres.bringing_back import Bringing
 from pivori.components.postgres.bringing_table import referring_to
@@ -28,7 +29,6 @@ from pivori.components.postgres.catalogue import (
 from pivori.components.postgres.choosing import Wish, wish_of
 from pivori.components.postgres.facts import Captured, captured_in
 from pivori.components.postgres.filling import needs_file
-from pivori.components.postgres.inspecting import failure
 from pivori.components.postgres.own_server import NoServerAccount, server_owner
 from pivori.components.postgres.programs import client_programs, server_programs_from
 from pivori.components.postgres.server import Server, refused
@@ -52,7 +52,7 @@ class Planning:
                 return self._beside(captured, wish, request.to)
             return self._into(wish.server or self.bringing.server, captured, wish, surroundings)
         except ComponentFailed as error:
-            return RestorePlan(steps=[], findings=[failure(error)])
+            return RestorePlan(steps=[], findings=[failure_of(error)])
 
     def _beside(self, captured: Captured, wish: Wish, to: Path) -> RestorePlan:
         size = sum(database.bytes or database.size for database in wish.databases)
@@ -60,10 +60,10 @@ class Planning:
             programs = server_programs_from(captured.major, self.bringing.server_folder)
             server_owner()
         except NoServerAccount as error:
-            return RestorePlan(steps=[], findings=[failure(error)])
+            return RestorePlan(steps=[], findings=[failure_of(error)])
         except ComponentFailed as error:
             # The dumps alone are worth something, too.
-            found = failure(error)
+            found = failure_of(error)
             finding = Finding(gravity=Gravity.WARNING, message=found.message, hint=found.hint)
             step = Phrase(N_("Write the dumps into {folder}."), folder=to)
             return RestorePlan(steps=[step], space={to: size}, findings=[finding])
@@ -84,7 +84,7 @@ class Planning:
         try:
             client_programs(["pg_restore"], facts.version, self.bringing.folder)
         except ComponentFailed as error:
-            findings.append(failure(error))
+            findings.append(failure_of(error))
         if facts.number // 10000 < captured.major:
             findings.append(_older(facts, captured))
         if wish.table is not None:

@@ -8,14 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from pivori.components.base import Finding, Gravity, NotCaptured, Source, Surroundings
+from pivori.components.base import Finding, Gravity, NotCaptured, Source, Surroundings, failure_of
 from pivori.components.postgres.archive import Archive, run_client
 from pivori.components.postgres.bringing_back import OWN_SETTINGS, PREFIX, Bringing
 from pivori.components.postgres.catalogue import connect_anywhere
 from pivori.components.postgres.choosing import Wish
 from pivori.components.postgres.dumping import GLOBALS
 from pivori.components.postgres.facts import Captured, CapturedDatabase, captured_in
-from pivori.components.postgres.inspecting import failure
 from pivori.components.postgres.own_server import make_cluster, running, server_owner, workplace
 from pivori.components.postgres.programs import Programs, client_programs, server_programs_from
 from pivori.components.postgres.server import Access, Server
@@ -45,7 +44,7 @@ class Verifying:
                 try:
                     findings += _look_at_dump(source, database, programs, Path(folder))
                 except NotCaptured as error:
-                    findings.append(failure(error))
+                    findings.append(failure_of(error))
         return findings
 
     def prove(self, source: Source, surroundings: Surroundings) -> list[Finding]:
@@ -61,7 +60,7 @@ class Verifying:
                     self.bringing.into(server, source, wish, surroundings, keep=False, own=True)
                     return list(_amcheck(server, programs, captured))
         except PivoriError as error:
-            return [failure(error)]
+            return [failure_of(error)]
 
 
 def _look_at_globals(source: Source) -> Iterator[Finding]:
@@ -69,7 +68,7 @@ def _look_at_globals(source: Source) -> Iterator[Finding]:
     try:
         content = source.read(GLOBALS, most=256 << 20)
     except NotCaptured as error:
-        yield failure(error)
+        yield failure_of(error)
         return
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
         yield _changed(GLOBALS)
@@ -90,7 +89,7 @@ def _look_at_dump(
         try:
             archive = Archive(database.file, stream, folder, programs, database.encoding)
         except PivoriError as error:
-            yield failure(error)
+            yield failure_of(error)
         else:
             yield from _look_at_list(archive, database)
     for _piece in stream:

@@ -26,6 +26,7 @@ from pivori.components.base import (
     Sink,
     Source,
     Surroundings,
+    failure_of,
 )
 from pivori.components.secrets.capturing import Capturing
 from pivori.components.secrets.facts import COMMANDS, ELSEWHERE, FILES, Facts, SealedSecret, from_json, to_json
@@ -115,7 +116,7 @@ class SecretsComponent:
             failed.append(error)
         if not found.files and not self.commands:
             failed.append(NoSecrets(component=self.name))
-        findings = [_failure(error) for error in failed]
+        findings = [failure_of(error) for error in failed]
         findings += [
             Finding(gravity=Gravity.FAILURE, message=Phrase(N_("{path} cannot be read."), path=str(path)))
             for path in found.files
@@ -179,7 +180,7 @@ class SecretsComponent:
         try:
             facts = self._facts(source.report)
         except PivoriError as error:
-            return [_failure(error)]
+            return [failure_of(error)]
         opener = Opener(self.identity, self.name)
         with suppress(PivoriError):  # the private key is not meant to be on the machine that backs up
             opener.look_up()
@@ -189,9 +190,9 @@ class SecretsComponent:
             try:
                 self._check(secret, source, facts.recipients, opener, notes)
             except PivoriError as error:
-                findings.append(_failure(error))
+                findings.append(failure_of(error))
         if not facts.secrets:
-            findings.append(_failure(NoSecrets(component=self.name)))
+            findings.append(failure_of(NoSecrets(component=self.name)))
         return findings
 
     def plan(self, source: Source, request: RestoreRequest, surroundings: Surroundings) -> RestorePlan:
@@ -278,10 +279,6 @@ def _facts_or_none(facts: Mapping[str, Json]) -> Facts | None:
         return from_json(facts)
     except msgspec.ValidationError:
         return None
-
-
-def _failure(error: PivoriError) -> Finding:
-    return Finding(gravity=Gravity.FAILURE, message=error.as_reason, hint=Phrase(error.hint))
 
 
 def _doubts(found: FoundFiles) -> list[Phrase]:
