@@ -105,6 +105,17 @@ def test_everything_is_lost_but_the_repository_and_the_keys(
     assert cache.state() == cache_before
 
 
+def test_from_any_folder_once_it_is_made(pivori: Pivori, app: Path, tmp_path: Path) -> None:
+    before = picture(app)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    pivori("init", "--yes", app, cwd=elsewhere)
+    pivori("backup", cwd=elsewhere)
+    pivori("recover", "--to", tmp_path / "new", cwd=elsewhere)
+    found = picture(tmp_path / "new")
+    assert {name: found.get(name) for name in before} == before
+
+
 def test_one_service_is_lost(pivori: Pivori, app: Path) -> None:
     pivori("init", "--yes", app)
     protect(pivori, app)
