@@ -47,7 +47,7 @@ TABLE: dict[str, Entry] = {
     "prune": Entry("prune", UPKEEP, N_("Free the space that no snapshot needs.")),
     "copy": Entry("copy", UPKEEP, N_("Copy snapshots to a second repository.")),
     "repair": Entry("repair", UPKEEP, N_("Repair a damaged index, packs or snapshots.")),
-    "init": Entry("init", ACCESS, N_("Make a new repository.")),
+    "init": Entry("init", ACCESS, N_("Make a new repository, or the configuration of a stack.")),
     "config": Entry("config", ACCESS, N_("Check, show and explain the configuration file.")),
     "key": Entry("key", ACCESS, N_("List, add, remove and change passwords.")),
     "resume": Entry("resume", UPKEEP, N_("Undo what killed backups of a stack have left.")),
