@@ -405,3 +405,28 @@ def test_a_damaged_or_hostile_manifest_does_not_keep_the_files_from_coming_back(
     assert "refused" in refused.stderr
     assert f"touch {tmp_path}/trap" in refused.stdout
     assert not (tmp_path / "trap").exists()
+
+
+def test_a_stack_is_captured_smart_and_made_again_where_it_is_recovered(
+    pivori: Pivori, repository: str, real_stack: Path, tmp_path: Path
+) -> None:
+    configuration = tmp_path / "pivori.toml"
+    configuration.write_text(
+        f'[stack]\nname = "shop"\nroot = "{real_stack}"\nstrategy = "smart"\n'
+        '[[components]]\nname = "all"\nkind = "files"\npaths = ["."]\n'
+    )
+    pivori("backup", "-r", repository, "--config", configuration, **PASSWORD)
+    [snapshot] = pivori.json("snapshots", "-r", repository, **PASSWORD)
+    assert "strategy:smart" in snapshot["tags"]
+    options = ["recover", "-r", repository, "--config", str(configuration)]
+    plain = pivori(*options, "--to", tmp_path / "plain", **PASSWORD)
+    assert "--rebuild does it" in plain.stdout
+    assert not (tmp_path / "plain/frontend/node_modules").exists()
+    target = tmp_path / "back"
+    offline = {"npm_config_offline": "true", "npm_config_cache": str(tmp_path / "cache")}
+    done = pivori(*options, "--to", target, "--rebuild", "--json", **PASSWORD, **offline)
+    summary = next(each for each in records(done.stdout) if each["message_type"] == "rebuild_summary")
+    assert (summary["done"], summary["failed"], summary["refused"]) == (4, 0, 0)
+    assert git(target, "for-each-ref") == git(real_stack, "for-each-ref")
+    assert (target / "frontend/dist/out.js").read_text() == "7"
+    assert (target / "frontend/node_modules").is_dir()

@@ -15,6 +15,7 @@ from pivori.clock import Clock
 from pivori.components.base import Report, Surroundings, TreeFacts
 from pivori.engine.backup.tree_capture import Base
 from pivori.engine.recovery_point import PointRequest, PointWriter
+from pivori.engine.relative import STRATEGY_TAG
 from pivori.errors import PivoriError
 from pivori.events import DamageFound, Event
 from pivori.host.workers import WorkerDied
@@ -38,7 +39,6 @@ from pivori.stack.sinks import Ear, RecoverySink
 from pivori.storage import StorageError
 from pivori.translation import N_, Phrase
 
-_STRATEGY_TAG = "strategy="
 _CAPTURES_FOR_SIZE = 5
 
 Around = Callable[[Sequence[Hook], str], AbstractContextManager[object]]
@@ -277,7 +277,7 @@ class Protect:
 
     def _tags(self, record: RecoveryRecord) -> list[str]:
         captured = [each.name for each in record.components if each.outcome is Outcome.CAPTURED]
-        strategy = [_STRATEGY_TAG + record.strategy] if record.strategy else []
+        strategy = [STRATEGY_TAG + record.strategy] if record.strategy else []
         return [
             STACK_TAG + record.stack,
             *strategy,

@@ -18,6 +18,7 @@ from pivori.cli.notices import tell_damage, tell_of_restoring
 from pivori.cli.options import repository_command
 from pivori.cli.recovery_display import show_plan, tell_recovered, tell_step
 from pivori.cli.recovery_moment import recovery_moment
+from pivori.cli.recovery_rebuild import run_what_to_rebuild, show_what_to_rebuild, to_rebuild
 from pivori.cli.session import Session
 from pivori.cli.snapshot_options import warn_of_damage
 from pivori.cli.stack_in_force import StackInForce, component_names, know_contacts, stack_to_recover
@@ -53,6 +54,7 @@ class Options:
     settings: tuple[str, ...]
     stack: str | None
     host: str | None
+    rebuild: bool
     yes: bool
     dry_run: bool
 
@@ -92,6 +94,11 @@ class Options:
     "--stack", metavar=_("NAME"), help=_("Which stack, where the repository has several and no file says it.")
 )
 @click.option("--host", metavar=_("NAME"), help=_("Only recovery points of this machine."))
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help=_("Then run the commands that make again what the backup left out. Only for backups you trust."),
+)
 @click.option("-y", "--yes", is_flag=True, help=_("Replace without asking."))
 @click.option("-n", "--dry-run", is_flag=True, help=_("Only show the plan."))
 def command(session: Session, /, **parameters: object) -> int:
@@ -160,12 +167,18 @@ def _recover(
         )
         plan = recovery.plan()
         show_plan(plan, output)
+        left_out = to_rebuild(plan, output)
         if options.dry_run:
+            show_what_to_rebuild(left_out, output, is_asked=options.rebuild)
             return 0 if plan.is_possible and not plan.lacking else INCOMPLETE
         if plan.is_possible and plan.to is None and not options.yes:
             require_consent(session, _("Recover in place?"))
         recovered = recovery.apply(plan)
     tell_recovered(recovered, plan, output)
+    if options.rebuild:
+        has_problems = not run_what_to_rebuild(left_out, output) or has_problems
+    else:
+        show_what_to_rebuild(left_out, output, is_asked=False)
     return INCOMPLETE if plan.lacking or has_problems else 0
 
 
