@@ -126,7 +126,7 @@ def database(rows: int) -> Iterator[Database]:
         yield it
 
 
-def servers_of_the_tests(name: str):  # type: ignore[no-untyped-def]
+def servers_of_the_tests(name: str):
     """A module of `tests/servers`. It needs what the tests need, and only this scenario does. Raises Missing."""
     if str(CHECKOUT) not in sys.path:
         sys.path.append(str(CHECKOUT))
@@ -136,7 +136,7 @@ def servers_of_the_tests(name: str):  # type: ignore[no-untyped-def]
         raise Missing(f"{error}: run this with .venv/bin/python") from error
 
 
-def is_there(look, *words: object) -> bool:  # type: ignore[no-untyped-def]
+def is_there(look, *words: object) -> bool:
     """Whether a look for a server's programs finds them, which otherwise skips or fails a test."""
     import pytest
 

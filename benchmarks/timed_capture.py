@@ -24,7 +24,7 @@ def tell_time(note: Path) -> None:
         note.write_text(repr(time.perf_counter() - started))
         return report
 
-    GitComponent.capture = timed  # type: ignore[method-assign]
+    GitComponent.capture = timed
 
 
 if __name__ == "__main__":

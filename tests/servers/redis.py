@@ -59,7 +59,7 @@ class PrivateRedis:
 
     def client(self, database: int = 0, **more: object) -> redis.Redis:
         """A client, to be closed by its context."""
-        return redis.Redis(unix_socket_path=self.socket, db=database, **more)  # type: ignore[arg-type]
+        return redis.Redis(unix_socket_path=self.socket, db=database, **more)
 
     def stop(self) -> None:
         """Kill it if it runs."""

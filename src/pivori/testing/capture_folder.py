@@ -135,7 +135,7 @@ class FolderSink:
         top = self._before.folder / folder if self._before is not None else None
         if top is None or not top.is_dir():
             return []
-        return sorted(os.path.join(folder, item.name) for item in top.iterdir() if item.is_file())  # noqa: PTH118
+        return sorted(os.path.join(folder, item.name) for item in top.iterdir() if item.is_file())  # noqa: PTH118 - a path of the capture
 
     def _new(self, path: str) -> Path:
         place = self.folder / path

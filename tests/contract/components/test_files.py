@@ -278,6 +278,6 @@ def test_the_size_of_something_large_is_not_waited_for(specimen: Specimen, surro
             self.seconds += 1
             return self.seconds
 
-    found = specimen.component.inspect(replace(surroundings, clock=Slow()))  # type: ignore[arg-type]
+    found = specimen.component.inspect(replace(surroundings, clock=Slow()))
     assert found.size is None
     assert not has_failure(found.findings)

@@ -105,7 +105,7 @@ def test_nothing_is_read_again_that_did_not_change(yard: Yard, monkeypatch: pyte
 
     def watched(path: object, *arguments: object, **options: object) -> int:
         opened.append(os.fsdecode(path) if isinstance(path, (str, bytes)) else str(path))
-        return real_open(path, *arguments, **options)  # type: ignore[arg-type]
+        return real_open(path, *arguments, **options)
 
     monkeypatch.setattr(os, "open", watched)
     yard.backup()

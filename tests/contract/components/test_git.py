@@ -592,7 +592,7 @@ def test_the_way_back_by_hand_works(specimen: Specimen, take: Taking) -> None:
 
 
 def test_a_scratch_folder_is_removed_whatever_happens(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), scratch_folder(tmp_path / "scratch") as folder:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), scratch_folder(tmp_path / "scratch") as folder:  # noqa: PT012 - it is what is left behind that counts
         (folder / "x").write_text("x")
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())

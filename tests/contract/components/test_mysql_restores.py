@@ -117,7 +117,7 @@ def test_a_database_comes_back_under_another_name(
 def test_it_goes_into_another_server(specimen: MysqlSpecimen, tmp_path: Path, surroundings: Surroundings) -> None:
     capture = captured(specimen.component, tmp_path / "c", surroundings)
     with mariadb_server() as other:
-        MysqlSpecimen.keeper(_Bare(other))  # type: ignore[arg-type]
+        MysqlSpecimen.keeper(_Bare(other))
         specimen.component.restore(capture, in_place(tmp_path, server=other.socket), surroundings)
         assert other.run("SELECT COUNT(*) FROM shop.accounts")[0] == (90,)
 
@@ -235,9 +235,9 @@ def test_the_password_is_in_no_argument_environment_or_file(
                 words = (process / "cmdline").read_bytes()
                 if b"--defaults-file=" in words and specimen.server.socket.encode() not in words:
                     seen.append(words + (process / "environ").read_bytes())
-        return stream(path, read)  # type: ignore[arg-type]
+        return stream(path, read)
 
-    sink.stream = spying  # type: ignore[assignment, method-assign]
+    sink.stream = spying
     specimen.component.capture(sink, surroundings)
     assert any(b"dump" in words for words in seen)
     assert not any(PASSWORD.encode() in words or b"canary5183" in words for words in seen)
@@ -257,13 +257,13 @@ def test_a_server_that_dies_meanwhile_fails_the_capture(
 
     def dying(path: str, read: object) -> object:
         def reading(buffer: memoryview) -> int:
-            count: int = read(buffer[:4096])  # type: ignore[operator]
+            count: int = read(buffer[:4096])
             specimen.server.stop()
             return count
 
-        return stream(path, reading if path == "data.sql" else read)  # type: ignore[arg-type]
+        return stream(path, reading if path == "data.sql" else read)
 
-    sink.stream = dying  # type: ignore[assignment, method-assign]
+    sink.stream = dying
     with pytest.raises(ProgramFailed, match="dump ended with status"):
         specimen.component.capture(sink, surroundings)
 

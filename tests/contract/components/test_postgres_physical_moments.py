@@ -165,7 +165,7 @@ def test_corrupted_data_come_back_as_of_the_minute_before(major: int) -> None:
         assert bank.server.rows(ALL) == [(700, 70000)]
         # The server goes on with a history of its own, and is captured from a new base.
         following = bank.capture()
-        assert Facts.of(following.report).timeline == 2  # type: ignore[union-attr]
+        assert Facts.of(following.report).timeline == 2
         assert (following.folder / "wal" / "00000002.history").is_file()
         assert [str(text) for text in following.report.warnings] == [
             "A new base was taken: the server is on timeline 2 now."
@@ -178,7 +178,7 @@ def test_to_a_position_in_the_log_and_to_a_transaction(bank: Bank) -> None:
     bank.server.run("insert into accounts values (1001, 1)")
     position = bank.position()
     with bank.server.connect() as connection, connection.transaction():
-        xid = str(connection.execute("select pg_current_xact_id()::text").fetchone()[0])  # type: ignore[index]
+        xid = str(connection.execute("select pg_current_xact_id()::text").fetchone()[0])
         connection.execute("insert into accounts values (1002, 1)")
     bank.server.run("insert into accounts values (1003, 1)")
     captured = bank.capture()
@@ -346,7 +346,7 @@ def test_a_gap_in_the_log_makes_a_new_base(reason: str) -> None:
         gap(bank, first, reason)
         captured = bank.capture()
         assert captured.report.counts["bases"] == 1
-        assert Facts.of(captured.report).bases != Facts.of(first.report).bases  # type: ignore[union-attr]
+        assert Facts.of(captured.report).bases != Facts.of(first.report).bases
         assert [str(text).startswith("A new base was taken: ") for text in captured.report.warnings] == [True]
         assert not bank.verify(captured)
         assert not bank.capture().report.warnings

@@ -127,13 +127,13 @@ def test_a_server_that_dies_meanwhile_fails_the_capture(
 
     def dying(path: str, read: object) -> object:
         def reading(buffer: memoryview) -> int:
-            count: int = read(buffer[:1000])  # type: ignore[operator]
+            count: int = read(buffer[:1000])
             server.stop()
             return count
 
-        return stream(path, reading)  # type: ignore[arg-type]
+        return stream(path, reading)
 
-    sink.stream = dying  # type: ignore[assignment, method-assign]
+    sink.stream = dying
     with pytest.raises(RedisUnreachable):
         component_of(server).capture(sink, surroundings)
 

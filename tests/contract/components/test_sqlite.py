@@ -272,7 +272,7 @@ def test_one_database_alone_comes_back(
 
 
 def test_what_a_killed_run_left_is_removed(specimen: Specimen, surroundings: Surroundings) -> None:
-    with pytest.raises(KeyboardInterrupt), copies_folder(surroundings.state) as folder:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), copies_folder(surroundings.state) as folder:  # noqa: PT012 - it is what is left behind that counts
         (folder / "copy.db").write_bytes(b"secret")
         raise KeyboardInterrupt
     assert not list(surroundings.state.iterdir())

@@ -8,7 +8,10 @@ from typing import Final
 
 _MACHINES: Final = ("/proc", "/sys", "/dev", "/run", "/var/run", "/boot", "/usr", "/bin", "/lib", "/var/lib/docker")
 """What monitoring services look at: a backup of a project must not begin to copy the machine, or itself."""
-_MACHINES_ALONE: Final = ("/", "/etc", "/var", "/var/lib", "/var/log", "/home", "/root", "/tmp", "/etc/localtime")  # noqa: S108
+_MACHINES_ALONE: Final = (
+    *("/", "/etc", "/var", "/var/lib", "/var/log", "/home", "/root", "/etc/localtime"),
+    "/tmp",  # noqa: S108 - compared with, never written to
+)
 _MACHINES_FILES: Final = ("/etc/timezone", "/etc/machine-id", "/etc/hosts", "/etc/passwd", "/etc/group")
 
 

@@ -38,7 +38,7 @@ def _names(old: Path, within: str, submodules: Sequence[str]) -> Iterator[str]:
     for folder, folders, names in os.walk(old):
         inside = os.path.normpath(os.path.join(within, os.path.relpath(folder, old)))  # noqa: PTH118 - of many
         prefix = "" if inside == "." else f"{inside}/"
-        links = [name for name in folders if os.path.islink(f"{folder}/{name}")]  # noqa: PTH114
+        links = [name for name in folders if os.path.islink(f"{folder}/{name}")]  # noqa: PTH114 - one of very many
         folders[:] = [name for name in folders if name != ".git" and f"{prefix}{name}" not in submodules]
         yield from (f"{prefix}{name}" for name in (*names, *links) if name != ".git")
 

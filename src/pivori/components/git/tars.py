@@ -5,7 +5,7 @@ import stat
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from pivori.components.base import ReadInto, Source
 from pivori.components.git.errors import CaptureDamaged
@@ -102,7 +102,8 @@ def unpack(source: Source, path: str, folder: Path, *, only: str = "", is_git_fo
     """
     written = 0
     try:
-        with tarfile.open(fileobj=_Pieces(source.pieces(path)), mode="r|", errors="surrogateescape") as tar:  # type: ignore[call-overload]
+        stream: Any = _Pieces(source.pieces(path))  # has `read`, which is all that a streamed tar wants
+        with tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as tar:
             for member in tar:
                 if only and member.name != only:
                     continue

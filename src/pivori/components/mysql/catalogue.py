@@ -89,7 +89,7 @@ def accounts(connection: "Connection[Any]", version: Version) -> list[tuple[str,
     from pymysql import MySQLError
 
     is_role = "is_role" if version.mariadb else "'N'"
-    found = rows(connection, f"SELECT User, Host, {is_role} FROM mysql.user ORDER BY 3 DESC, 1, 2")  # noqa: S608
+    found = rows(connection, f"SELECT User, Host, {is_role} FROM mysql.user ORDER BY 3 DESC, 1, 2")  # noqa: S608 - one of two words of ours
     if not version.mariadb:
         connection.query("SET SESSION print_identified_with_as_hex = ON")
     made, given = [], []

@@ -102,7 +102,7 @@ class Filling:
                     tables += 1
                     if wanted is None:
                         continue
-                    ((found,),) = rows(connection, f"SELECT COUNT(*) FROM {quoted(name)}.{quoted(table)}")  # noqa: S608
+                    ((found,),) = rows(connection, f"SELECT COUNT(*) FROM {quoted(name)}.{quoted(table)}")  # noqa: S608 - names are quoted
                     if found != wanted:
                         raise RestoreIncomplete(table=table, database=name, found=found, wanted=wanted)
                     counted += found

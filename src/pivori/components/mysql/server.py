@@ -151,7 +151,7 @@ def _file_in_memory(content: bytes, state: Path) -> Iterator[tuple[str, int]]:
         os.close(descriptor)
         if not path.startswith("/proc/"):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)  # noqa: PTH108
+                os.unlink(path)  # noqa: PTH108 - beside os.open
 
 
 def quoted(name: str) -> str:

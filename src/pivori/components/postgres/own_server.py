@@ -65,7 +65,8 @@ def workplace(near: Path, state: Path, owner: Owner | None) -> Iterator[Path]:
     """
     # In a short place, because of the socket.
     short = tempfile.gettempdir()
-    sockets = Path(tempfile.mkdtemp(prefix="pivori-pg-", dir=short if len(short) < _LONGEST_SOCKET else "/tmp"))  # noqa: S108
+    short = short if len(short) < _LONGEST_SOCKET else "/tmp"  # noqa: S108 - mkdtemp makes a folder of ours in it
+    sockets = Path(tempfile.mkdtemp(prefix="pivori-pg-", dir=short))
     try:
         place = Path(tempfile.mkdtemp(prefix=".pivori-postgres-", dir=_reachable(near, owner)))
         _record(state, add=[sockets, place])

@@ -162,4 +162,4 @@ def _password_file(password: str, state: Path) -> Iterator[tuple[str, int]]:
         os.close(descriptor)
         with contextlib.suppress(FileNotFoundError, PermissionError):
             if not path.startswith("/proc/"):
-                os.unlink(path)  # noqa: PTH108
+                os.unlink(path)  # noqa: PTH108 - beside os.open

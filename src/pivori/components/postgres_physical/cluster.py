@@ -100,8 +100,14 @@ def look_at(sql: "Connection[Any]") -> Cluster:
         "segment_size",
         "tablespaces",
     )
-    settings = {name: str(sql.execute("select current_setting(%s)", [name]).fetchone()[0]) for name in _SETTINGS}  # type: ignore[index]
+    settings = {name: _setting(sql, name) for name in _SETTINGS}
     return Cluster(**dict(zip(names, row, strict=True)), settings=settings)
+
+
+def _setting(sql: "Connection[Any]", name: str) -> str:
+    row = sql.execute("select current_setting(%s)", [name]).fetchone()
+    assert row is not None  # noqa: S101 - a row without a table
+    return str(row[0])
 
 
 def look_at_slot(sql: "Connection[Any]", name: str) -> Slot | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from pivori.clock import Clock
 from pivori.components.base import ComponentFailed
@@ -62,7 +62,8 @@ class Target:
             return cls()
         name, value = given[0], settings[given[0]].strip()
         try:
-            return cls(**{name.removeprefix("target-"): _value(name, value, clock)}, inclusive=inclusive == "true")  # type: ignore[arg-type]
+            target: dict[str, Any] = {name.removeprefix("target-"): _value(name, value, clock)}
+            return cls(**target, inclusive=inclusive == "true")
         except ValueError:
             raise TargetNotUnderstood(setting=name, value=value) from None
 

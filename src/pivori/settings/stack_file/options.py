@@ -6,6 +6,7 @@ and marked for translation; it feeds the sample file, the schema and the guide.
 
 import os
 import re
+from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -173,6 +174,6 @@ class ComponentOptions(OptionTable):
     )
     hooks: list[HookTable] = Field(default=[], description=N_("Command lines that are run around its capture."))
 
+    @abstractmethod
     def build(self, building: Building) -> Component:
         """The component. Relative paths are seen from ``building.root``."""
-        raise NotImplementedError

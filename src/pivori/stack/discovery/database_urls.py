@@ -21,7 +21,12 @@ _SCHEMES: Final = {
     "unix": "redis",
 }
 _ENCRYPTED: Final = frozenset({"rediss", "valkeys"})
-_HERE: Final = frozenset({"", "localhost", "127.0.0.1", "::1", "0.0.0.0", "host.docker.internal"})  # noqa: S104
+_HERE: Final = frozenset(
+    {
+        *("", "localhost", "127.0.0.1", "::1", "host.docker.internal"),
+        "0.0.0.0",  # noqa: S104 - as others write it; nothing listens here
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,9 +28,9 @@ class WatchedSink(FolderSink):
         super().__init__(folder)
         self.during = during
 
-    def tree(self, roots: Sequence[Path], **options: object) -> TreeFacts:  # type: ignore[override]
+    def tree(self, roots: Sequence[Path], **options: object) -> TreeFacts:
         self.during()
-        return super().tree(roots, **options)  # type: ignore[arg-type]
+        return super().tree(roots, **options)
 
 
 def volume(name: str, *, writable: bool = True) -> dict[str, object]:
@@ -49,7 +49,7 @@ def set_up(tmp_path: Path, docker: Docker, **options: object) -> tuple[ComposeCo
     docker.add("other", mounts=[volume("shop_data", writable=False)])
     component = ComposeComponent(
         name="services", folder=root, socket=str(docker.socket), program=str(tmp_path / "no-docker"), **options
-    )  # type: ignore[arg-type]
+    )
     return component, surroundings_in(tmp_path / "own", root)
 
 

@@ -44,7 +44,7 @@ def docker(tmp_path: Path) -> Iterator[Docker]:
 
 def ticking(surroundings: Surroundings) -> Surroundings:
     return Surroundings(
-        clock=Ticking(),  # type: ignore[arg-type]
+        clock=Ticking(),
         emit=surroundings.emit,
         root=surroundings.root,
         state=surroundings.state,
@@ -108,7 +108,7 @@ def test_a_restore_that_cannot_be_read_to_the_end_touches_nothing(
     whole = FolderCapture.write_tree
 
     def cut(self: FolderCapture, folder: str, target: Path, **more: object) -> int:
-        written = whole(self, folder, target, **more)  # type: ignore[arg-type]
+        written = whole(self, folder, target, **more)
         if "shop_files" in folder:
             raise NotCaptured(path="file", component="services")
         return written
@@ -260,7 +260,7 @@ def test_a_volume_whose_content_is_elsewhere_fails_unless_it_is_left_out(
     tmp_path: Path, docker: Docker, facts: dict[str, object]
 ) -> None:
     component, surroundings = set_up(tmp_path, docker)
-    docker.add_volume("shop_data", **facts)  # type: ignore[arg-type]
+    docker.add_volume("shop_data", **facts)
     assert has_failure(component.inspect(surroundings).findings)
     with pytest.raises(VolumeUnreadable):
         captured(tmp_path, component, surroundings)

@@ -45,7 +45,7 @@ def verbs(docker: Docker) -> list[tuple[str, str]]:
 
 def hastily(surroundings: Surroundings) -> Surroundings:
     return Surroundings(
-        clock=Instantly(),  # type: ignore[arg-type]
+        clock=Instantly(),
         emit=surroundings.emit,
         root=surroundings.root,
         state=surroundings.state,

@@ -25,7 +25,7 @@ def contents(capture: FolderCapture) -> dict[str, bytes]:
     found = {}
     for place, _member, content in members(capture, "base.tar"):
         assert content is not None
-        found[str(place)] = b"".join(iter(lambda content=content: content.read(700), b""))  # type: ignore[misc]
+        found[str(place)] = b"".join(iter(lambda content=content: content.read(700), b""))
     return found
 
 

@@ -84,11 +84,11 @@ def test_a_file_becomes_a_stack(write: Write) -> None:
     assert (source.rto, source.rpo, source.smallest) == (3600, 90, 0)
     assert source.hooks == [Hook(before="mount", after="umount", timeout=120)]
     files = source.component
-    assert files.paths == [Path("/srv/shop"), Path("/etc/shop.conf"), Path("/home/ada/notes")]  # type: ignore[attr-defined]
-    assert files.view == Path("/srv/shop/snapshot")  # type: ignore[attr-defined]
-    assert files.is_frozen  # type: ignore[attr-defined]
-    assert files.strategy == "smart"  # type: ignore[attr-defined]
-    assert stack.members[2].component.strategy == "complete"  # type: ignore[attr-defined]
+    assert files.paths == [Path("/srv/shop"), Path("/etc/shop.conf"), Path("/home/ada/notes")]
+    assert files.view == Path("/srv/shop/snapshot")
+    assert files.is_frozen
+    assert files.strategy == "smart"
+    assert stack.members[2].component.strategy == "complete"
 
 
 def test_the_root_is_the_folder_of_the_file_and_a_relative_one_is_seen_from_there(write: Write, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_secret_in_clear_is_refused_and_never_repeated(line: str, key: str, wr
     text = GOOD + "[repository]\n" + line + "\n"
     with pytest.raises(ConfigurationWrong) as caught:
         load_stack_file(write(text), HERE)
-    (found,) = [item for item in caught.value.details["mistakes"] if item["key"] == key]  # type: ignore[attr-defined]
+    (found,) = [item for item in caught.value.details["mistakes"] if item["key"] == key]
     assert found["line"] == text.count("\n")
     assert "in clear" in found["problem"] or "in it" in found["problem"]
     assert "hunter2" not in f"{caught.value}{caught.value.details}{caught.value.__cause__}{caught.value.__context__}"

@@ -14,7 +14,7 @@ from pivori.settings.stack_file.repository import configured_repository
 HERE = Environment(home=Path("/home/ada"))
 
 
-def configured(tmp_path: Path, text: str, environment: Environment = HERE):  # type: ignore[no-untyped-def]
+def configured(tmp_path: Path, text: str, environment: Environment = HERE):
     path = tmp_path / "pivori.toml"
     path.write_text(text)
     return configured_repository(path, environment)

@@ -26,7 +26,7 @@ def table_of(section: Option) -> dict[str, object]:
     table = resolved(section.node)
     if "items" in table:
         table = resolved(table["items"])
-    return table if "properties" in table else {"properties": {}}  # type: ignore[return-value]
+    return table if "properties" in table else {"properties": {}}
 
 
 @pytest.mark.parametrize(("table", "option"), all_options(), ids=lambda value: getattr(value, "key", value))
