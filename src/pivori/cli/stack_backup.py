@@ -36,7 +36,6 @@ from pivori.stack.protect import (
     Protect,
     Protected,
     ProtectRequest,
-    point_request,
 )
 from pivori.stack.record import Outcome
 from pivori.translation import _, ngettext
@@ -111,7 +110,7 @@ def _protect(
         request = ProtectRequest(
             stack=stack,
             names=names,
-            point=point_request(point, points.snapshots),
+            point=point,
             accept_smaller=options.accept_smaller,
             tags=options.tags,
         )

@@ -19,7 +19,7 @@ from pivori.engine.relative import STRATEGY_TAG
 from pivori.errors import PivoriError
 from pivori.events import DamageFound, Event
 from pivori.host.workers import WorkerDied
-from pivori.repository import BlobNotReproduced, LoadedSnapshot, Repository, Summary, format_time
+from pivori.repository import BlobNotReproduced, Repository, Summary, format_time
 from pivori.repository.locks import LockLost
 from pivori.stack.history import NothingCaptured, demand_plausible, usual_size
 from pivori.stack.model import Hook, Member, Stack
@@ -145,7 +145,9 @@ class Protect:
         self._around = around
         self._clock = clock
         self._emit = emit
-        self._writer = PointWriter(repository, request.point, clock=clock, before_write=before_write)
+        newest = next(iter(points.snapshots), None)
+        point = replace(request.point, parent=newest)
+        self._writer = PointWriter(repository, point, clock=clock, before_write=before_write)
         self._taken: list[_Taken] = []
 
     def run(self) -> Protected:
@@ -158,12 +160,12 @@ class Protect:
         if not self._taken:
             raise NothingProtected(stack=stack.name)
         record = self._record(records, started)
-        snapshot_id = self._writer.finish(
+        written = self._writer.finish(
             self._documents(record),
             tags=self._tags(record),
             paths=[f"/{record.name}" for record in records if record.outcome is Outcome.CAPTURED],
         )
-        return Protected(snapshot_id, record, self._writer.summary, self._confirm())
+        return Protected(written.snapshot_id, record, written.summary, self._confirm())
 
     # One component
 
@@ -295,11 +297,6 @@ class Protect:
                 self._emit(NotConfirmed(component=member.name, error=error))
                 unconfirmed.append(member.name)
         return unconfirmed
-
-
-def point_request(request: PointRequest, snapshots: Sequence[LoadedSnapshot]) -> PointRequest:
-    """The same request, with the newest recovery point of the stack as parent."""
-    return replace(request, parent=snapshots[0] if snapshots else None)
 
 
 def _plain(text: str) -> str:

@@ -139,7 +139,7 @@ class Recovery:
         choices, lacking = self._choose()
         if not choices:
             raise next(iter(lacking.values()))
-        self._log = log = RecoveryLog(self._recoveries, self._key(choices))
+        self._log = log = RecoveryLog(self._recoveries, self._key(choices), now_ns=self._clock.now_ns())
         self._demand_target(log)
         members = [member for member in recovery_order(request.stack) if member.name in choices]
         steps = [self._step(member, choices[member.name], log) for member in members]
@@ -163,11 +163,11 @@ class Recovery:
         choices: dict[str, Choice] = {}
         lacking: dict[str, NothingToRecover] = {}
         for name in request.names:
-            captures = list(self._points.captures(name))
-            choice = choose_capture(captures, at_ns)
+            # One after the other, and no more than needed: there may be one a minute.
+            choice = choose_capture(self._points.captures(name), at_ns)
             if choice is not None:
                 choices[name] = choice
-            elif captures and at_ns is not None:
+            elif at_ns is not None and any(True for _ in self._points.captures(name)):
                 moment = datetime.fromtimestamp(at_ns // 1_000_000_000).astimezone()
                 lacking[name] = NothingToRecover(
                     component=name, moment=f"{moment:%Y-%m-%d %H:%M:%S}", stack=request.stack.name
@@ -236,7 +236,7 @@ class Recovery:
             raise RecoveryImpossible
         log = self._log
         assert log is not None  # noqa: S101 - a plan is made here
-        log.begin()
+        log.begin(self._clock.now_ns())
         if plan.to is not None:
             plan.to.mkdir(mode=0o700, parents=True, exist_ok=True)
         started = self._clock.monotonic()
@@ -276,7 +276,7 @@ class Recovery:
         except OSError as error:
             raise StepFailed(component=step.name, reason=error.strerror or str(error)) from error
         seconds = self._clock.monotonic() - started
-        log.note_done(step.name)
+        log.note_done(step.name, self._clock.now_ns())
         self._history.add(
             Measured(
                 component=step.name,
@@ -295,7 +295,7 @@ class Recovery:
         What an earlier step of this recovery brought is not in the way: what it replaced has been moved already.
         """
         for move in log.moves:
-            if move.component != component and Path(move.path) == path:
+            if move.component != component and Path(move.path) == path and os.path.lexists(move.aside):
                 return Path(move.aside)
         *better, last = self._ways_aside(path)
         for aside in better:

@@ -13,6 +13,7 @@ from pivori.host.durable import remove_durably, write_durably
 _T = TypeVar("_T")
 _HISTORY: Final = "history.json"
 _MOST_REMEMBERED: Final = 200
+_FRESH_NS: Final = 24 * 3600 * 1_000_000_000
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -36,15 +37,21 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 class _Progress(msgspec.Struct, kw_only=True):
     done: list[str] = []
     moves: list[Move] = []
+    noted_ns: int = 0
+    """When a step was done last, or the recovery begun."""
 
 
 class RecoveryLog:
-    """One recovery that is under way. ``key`` tells it from others: the same one, begun again, has the same key."""
+    """One recovery that is under way. ``key`` tells it from others: the same one, begun again, has the same key.
 
-    def __init__(self, folder: Path, key: str) -> None:
+    One that was left alone for more than a day is not gone on with: what it brought back may have been lost since.
+    """
+
+    def __init__(self, folder: Path, key: str, *, now_ns: int) -> None:
         self._path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-        self._progress = _read(self._path, _Progress) or _Progress()
-        self.is_resumed = self._path.exists()
+        found = _read(self._path, _Progress)
+        self.is_resumed = found is not None and now_ns - found.noted_ns <= _FRESH_NS
+        self._progress = found if found is not None and self.is_resumed else _Progress()
 
     @property
     def done(self) -> Sequence[str]:
@@ -56,8 +63,9 @@ class RecoveryLog:
         """What was moved out of the way, in order."""
         return self._progress.moves
 
-    def begin(self) -> None:
+    def begin(self, now_ns: int) -> None:
         """Note that the recovery has begun. Raises OSError."""
+        self._progress.noted_ns = now_ns
         self._write()
 
     def note_move(self, path: Path, aside: Path, component: str) -> None:
@@ -65,9 +73,10 @@ class RecoveryLog:
         self._progress.moves.append(Move(str(path), str(aside), component))
         self._write()
 
-    def note_done(self, component: str) -> None:
+    def note_done(self, component: str, now_ns: int) -> None:
         """Note that a component is back. Raises OSError."""
         self._progress.done.append(component)
+        self._progress.noted_ns = now_ns
         self._write()
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pivori.repository import format_time
+from pivori.stack import recovery_log
 from pivori.stack.choosing import NeverCaptured, NothingToRecover
 from pivori.stack.recover import OWN_FOLDER, RecoveryImpossible, StepDone, StepFailed, TargetNotEmpty
 from tests.unit.engine.looking import SECOND, START_NS
@@ -136,6 +137,32 @@ def test_it_goes_on_where_it_was(workshop: Workshop, tmp_path: Path) -> None:
     # Complete is complete: the next one is a new recovery, for which the folder is not empty.
     with pytest.raises(TargetNotEmpty):
         workshop.recovery(to=tmp_path / "new").plan()
+
+
+def test_one_that_was_left_alone_for_a_day_begins_anew(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    workshop.protect()
+    workshop.boxes["two"].stops = True
+    recovery = workshop.recovery()
+    with pytest.raises(StepFailed):
+        recovery.apply(recovery.plan())
+    assert workshop.recovery().plan().is_resumed
+    monkeypatch.setattr(recovery_log, "_FRESH_NS", 0)
+    plan = workshop.recovery().plan()
+    assert not plan.is_resumed
+    assert not any(step.is_done for step in plan.steps)
+
+
+def test_no_more_records_are_read_than_needed(workshop: Workshop) -> None:
+    for _ in range(5):
+        workshop.protect()
+    points = workshop.points
+    found = []
+    load = points._load
+    points._load = lambda loaded: found.append(loaded.id) or load(loaded)
+    recovery = workshop.recovery("one")
+    recovery._points = points
+    recovery.plan()
+    assert len(found) == 1
 
 
 def test_what_was_moved_aside_before_an_interruption_is_told_in_the_end(workshop: Workshop) -> None:

@@ -58,11 +58,11 @@ class PointRequest:
     parent: LoadedSnapshot | None = None
 
 
-class TreeOutcome(NamedTuple):
-    """What was taken of file trees."""
+class WrittenPoint(NamedTuple):
+    """A recovery point that is durable: its snapshot, and what came of it in numbers."""
 
-    files: int
-    bytes: int
+    snapshot_id: str
+    summary: Summary
 
 
 @dataclass
@@ -110,7 +110,7 @@ class PointWriter:
         """Begin a component; ``base`` is its folder in an earlier recovery point, ``emit`` hears of its files."""
         return ComponentWriter(self, name, base, emit)
 
-    def add(self, name: str, folder: FolderBuilder, captures: Sequence[TreeCapture], size: TreeOutcome) -> None:
+    def add(self, name: str, folder: FolderBuilder, captures: Sequence[TreeCapture], files: int, size: int) -> None:
         """Take a component that is complete. Raises PathTaken."""
         request = self.request
         tree = folder.store(self.intake, request.identity, request.time_ns)
@@ -118,8 +118,8 @@ class PointWriter:
         self._root.place(os.fsencode(name), node)
         self._captures += captures
         sums = self._sums
-        sums.files += size.files
-        sums.bytes += size.bytes
+        sums.files += files
+        sums.bytes += size
         for capture in captures:
             counts, assembly = capture.counts, capture.assembly
             sums.files_new += counts.files_new
@@ -129,8 +129,8 @@ class PointWriter:
             sums.dirs_changed += assembly.directories_changed
             sums.dirs_unmodified += assembly.directories_unmodified
 
-    def finish(self, documents: Mapping[bytes, bytes], *, tags: Sequence[str], paths: Sequence[str]) -> str:
-        """Add documents at their paths from the root and write the snapshot, durably: its id."""
+    def finish(self, documents: Mapping[bytes, bytes], *, tags: Sequence[str], paths: Sequence[str]) -> WrittenPoint:
+        """Add documents at their paths from the root and write the snapshot, durably."""
         request = self.request
         for path, content in documents.items():
             stored = store_content(self.intake, io.BytesIO(content).readinto)
@@ -141,14 +141,15 @@ class PointWriter:
         self._before_write()
         self.intake.flush()
         self._before_write()
-        snapshot_id = self.repository.save_snapshot(self._snapshot(tree, tags, paths))
+        summary = self._summary()
+        snapshot_id = self.repository.save_snapshot(self._snapshot(tree, summary, tags, paths))
         for capture in self._captures:
             capture.remember(snapshot_id)
-        return snapshot_id
+        return WrittenPoint(snapshot_id, summary)
 
-    def _snapshot(self, tree: str, tags: Sequence[str], paths: Sequence[str]) -> Snapshot:
-        request, sums, intake = self.request, self._sums, self.intake
-        summary = Summary(
+    def _summary(self) -> Summary:
+        sums, intake = self._sums, self.intake
+        return Summary(
             backup_start=format_time(self._started),
             backup_end=format_time(self.clock.now_ns()),
             files_new=sums.files_new,
@@ -164,7 +165,9 @@ class PointWriter:
             total_files_processed=sums.files,
             total_bytes_processed=sums.bytes,
         )
-        self.summary = summary
+
+    def _snapshot(self, tree: str, summary: Summary, tags: Sequence[str], paths: Sequence[str]) -> Snapshot:
+        request = self.request
         return Snapshot(
             time=format_time(request.time_ns),
             parent=request.parent.id if request.parent else None,
@@ -249,7 +252,7 @@ class ComponentWriter:
 
     def finish(self) -> None:
         """The component is complete: it goes into the recovery point."""
-        self._point.add(self._name, self._folder, self._captures, TreeOutcome(self.files, self.size))
+        self._point.add(self._name, self._folder, self._captures, self.files, self.size)
 
     def _place(self, path: bytes, node: Node) -> None:
         self._folder.place(path, node)
