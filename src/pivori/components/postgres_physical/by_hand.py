@@ -1,6 +1,5 @@
 """How a cluster is brought back without this program: with tar, cp and the server itself."""
 
-import shlex
 from collections.abc import Sequence
 
 from pivori.components.postgres_physical.archives import tablespace_folder
@@ -25,7 +24,8 @@ def commands(facts: Facts | None) -> Sequence[str]:
         if location:
             link = f'"$DATA"/{tablespace_folder(archive, base)}'
             lines += [
-                f"# This was the tablespace in {shlex.quote(location)}.",
+                # Its name may hold a newline, behind which the comment would end.
+                f"# This was the tablespace in {location!r}.",
                 f'mkdir -m 700 -p "$DATA.tablespaces"/{archive.removesuffix(".tar")}',
                 f'tar -xpf {base.folder}/{archive} -C "$DATA.tablespaces"/{archive.removesuffix(".tar")}',
                 f'ln -sfn "$DATA.tablespaces"/{archive.removesuffix(".tar")} {link}',
