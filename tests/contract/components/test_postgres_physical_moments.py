@@ -1,5 +1,6 @@
 """A cluster back at a moment: to the minute before the disaster, under load, over captures that were lost."""
 
+import json
 import os
 import shutil
 import signal
@@ -500,6 +501,57 @@ def test_tablespaces_come_back_beside_the_data_directory(bank: Bank) -> None:
         assert other.rows("select pg_tablespace_location(oid) from pg_tablespace where spcname = 'fast'") == [
             (str(next((bank.top / "back" / "bank" / "data.tablespaces").iterdir())),)
         ]
+
+
+def test_a_restore_that_fails_leaves_the_tablespaces_of_what_is_there(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = bank.server.folder / "fast"
+    place.mkdir()
+    shutil.chown(place, bank.server.data.owner(), bank.server.data.group())
+    bank.server.run(f"create tablespace fast location '{place}'", "create table quick (n int) tablespace fast")
+    captured = bank.capture()
+    bank.restore(captured, bank.to())
+    with bank.beside() as other:
+        other.run("insert into quick values (7)")
+
+    def fail(server: object) -> None:
+        raise PrivateServerFailed(reason="no more")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recovering, "read_all", fail)
+        with pytest.raises(PrivateServerFailed):
+            bank.component.restore(captured, bank.to(), bank.surroundings)
+    assert {item.name for item in (bank.top / "back" / "bank").iterdir()} - {"log"} == {"data", "data.tablespaces"}
+    with bank.beside() as other:
+        assert other.rows("select n from quick") == [(7,)]
+    bank.restore(captured, bank.to())
+    with bank.beside() as other:
+        assert other.rows("select n from quick") == []
+
+
+def test_a_superuser_who_may_not_log_in_is_told(bank: Bank) -> None:
+    bank.server.run("create role copier login superuser", "alter role postgres nologin")
+    bank.component = replace(bank.component, server=Server(url=bank.server.url).at(user="copier"))
+    captured = bank.capture()
+    with pytest.raises(PrivateServerFailed, match="not permitted to log in"):
+        bank.component.restore(captured, bank.to(), bank.surroundings)
+    assert not list((bank.top / "back" / "bank").iterdir())
+
+
+def test_what_has_the_number_of_a_server_that_is_gone_is_not_stopped(bank: Bank) -> None:
+    data = bank.top / "data"
+    data.mkdir()
+    owner = bank.server.data.stat()
+    number = (bank.server.data / "postmaster.pid").read_text().split("\n", 1)[0]
+    (data / "postmaster.pid").write_text(f"{number}\n{data}\n")
+    content = {"programs": str(bank.server.programs), "data": str(data), "room": str(bank.top / "room")}
+    bank.surroundings.state.mkdir(parents=True, exist_ok=True)
+    note = bank.surroundings.state / "private-server.json"
+    note.write_text(json.dumps({**content, "uid": owner.st_uid, "gid": owner.st_gid}))
+    assert not bank.component.resume(bank.surroundings)
+    assert not note.exists()
+    assert bank.server.rows(ALL) == [(500, 50000)]
 
 
 def test_rights_and_settings_that_keep_it_from_working_are_told(bank: Bank) -> None:

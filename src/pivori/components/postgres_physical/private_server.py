@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pivori.clock import Clock
 from pivori.components.base import ComponentFailed
 from pivori.components.postgres.programs import Programs
+from pivori.components.postgres.server import first_line
 from pivori.components.postgres_physical.account import Account
 from pivori.host.capture import run_to_end
+from pivori.host.durable import write_durably
 from pivori.host.filter import Filter, start_filter
+from pivori.host.process import is_alive
 from pivori.translation import N_, Phrase
 
 if TYPE_CHECKING:
@@ -81,15 +84,18 @@ class PrivateServer:
     def wait(self, clock: Clock) -> None:
         """Wait until it has brought the cluster back and takes connections. Raises PrivateServerFailed."""
         import psycopg
+        from psycopg.conninfo import make_conninfo
+        from psycopg.pq import Ping
 
-        while True:
-            for database in self._databases:
-                with contextlib.suppress(psycopg.OperationalError):
-                    self.connect(database).close()
-                    return
+        room = make_conninfo(host=str(self._room), port=5432).encode()
+        while psycopg.pq.PGconn.ping(room) != Ping.OK:
             if not self._process.is_running():
                 raise PrivateServerFailed(reason=_last_word(self._process.finish()[1]))
             clock.sleep(_PAUSE)
+        try:
+            self.connect().close()
+        except psycopg.OperationalError as error:
+            raise PrivateServerFailed(reason=first_line(error)) from None
 
     def connect(self, database: str = "") -> "Connection[Any]":
         """A connection of the superuser, to any database when none is named. Raises psycopg.OperationalError."""
@@ -168,11 +174,33 @@ def stop_left_behind(state: Path) -> Sequence[Phrase]:
     except (FileNotFoundError, ValueError, KeyError):
         note.unlink(missing_ok=True)
         return ()
-    if (data / "postmaster.pid").exists():
+    if is_left := _is_left(data):
         _stop(programs, data, account, "immediate")
     shutil.rmtree(room, ignore_errors=True)
     note.unlink(missing_ok=True)
-    return (Phrase(N_("The private PostgreSQL server over {path} was stopped."), path=str(data)),)
+    return (Phrase(N_("The private PostgreSQL server over {path} was stopped."), path=str(data)),) if is_left else ()
+
+
+def postmaster(data: Path) -> int | None:
+    """The process that a data directory's ``postmaster.pid`` names; None when it names none."""
+    try:
+        return int((data / "postmaster.pid").read_text(errors="replace").split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def _is_left(data: Path) -> bool:
+    """Whether a server still runs over a data directory.
+
+    Since the machine was started again, say, its number may be that of another process, which ``pg_ctl`` would stop.
+    """
+    process = postmaster(data)
+    if process is None:
+        return False
+    try:
+        return Path(f"/proc/{process}/cwd").samefile(data)
+    except OSError:
+        return is_alive(process)
 
 
 def _command(programs: Programs, data: Path, room: Path, settings: Mapping[str, str]) -> list[str]:
@@ -198,9 +226,7 @@ def _stop(programs: Programs, data: Path, account: Account, mode: str) -> None:
 def _write_note(note: Path, programs: Programs, data: Path, room: Path, account: Account) -> None:
     """Write down what has to be stopped when this program cannot do it any more."""
     content = {"programs": str(programs.folder), "data": str(data), "room": str(room)}
-    descriptor = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({**content, "uid": account.uid, "gid": account.gid}, file)
+    write_durably(note, json.dumps({**content, "uid": account.uid, "gid": account.gid}).encode())
 
 
 def _last_word(said: str) -> str:

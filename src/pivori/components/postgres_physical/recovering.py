@@ -30,11 +30,12 @@ from pivori.components.postgres_physical.lsn import format_lsn, parse_lsn
 from pivori.components.postgres_physical.private_server import (
     PrivateServer,
     PrivateServerFailed,
+    postmaster,
     private_server,
     stop_left_behind,
 )
 from pivori.components.postgres_physical.target import Target
-from pivori.components.postgres_physical.unpacking import LOG_FOLDER, Unpacking
+from pivori.components.postgres_physical.unpacking import LOG_FOLDER, Unpacking, link_tablespaces
 from pivori.components.postgres_physical.workshop import clear_up, move, top_for, workshop
 from pivori.errors import PivoriError
 from pivori.host.process import is_alive
@@ -132,16 +133,18 @@ class Recovering:
             account.own(request.to)
         base = target.base_of(facts)
         spaces = place.with_name(f"{place.name}.tablespaces")
-        if len(base.archives) > 1 and spaces.exists():
-            request.aside(spaces)
         with workshop(top_for(place, account), account, self.surroundings.state) as folder:
-            data = folder / "data"
-            written = _unpacked(Unpacking(self.source, facts, base, data, spaces, account))
+            data, made = folder / "data", folder / "tablespaces"
+            written = _unpacked(Unpacking(self.source, facts, base, data, made, account))
             reached = self._replay(facts, base, target, data, account)
             _make_ordinary(data)
-            if place.exists():
-                request.aside(place)
-            move(data, place, account)
+            moves = {made: spaces, data: place} if made.exists() else {data: place}
+            for there in moves.values():
+                if there.exists():
+                    request.aside(there)
+            link_tablespaces(data, made, spaces, account)
+            for new, there in moves.items():
+                move(new, there, account)
         return Restored(
             bytes=written,
             checked=_checked(reached, target),
@@ -320,11 +323,8 @@ def _unpacked(unpacking: Unpacking) -> int:
 
 def is_running_over(data: Path) -> bool:
     """Whether a server runs over a data directory, as its ``postmaster.pid`` says."""
-    try:
-        first = (data / "postmaster.pid").read_text(errors="replace").split("\n", 1)[0]
-        return is_alive(int(first))
-    except (OSError, ValueError):
-        return False
+    process = postmaster(data)
+    return process is not None and is_alive(process)
 
 
 def _make_ordinary(data: Path) -> None:

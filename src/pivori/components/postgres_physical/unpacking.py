@@ -10,6 +10,7 @@ from pivori.components.base import Source
 from pivori.components.postgres_physical.account import Account
 from pivori.components.postgres_physical.archives import Content, members, tablespace_folder
 from pivori.components.postgres_physical.facts import BaseFacts, Facts, history_path
+from pivori.host.durable import sync_folder
 
 LOG_FOLDER: Final = "pivori_wal"
 """In the data directory while it is brought back."""
@@ -46,10 +47,8 @@ class Unpacking:
                 self._folder(folder)
             self._archive(archive, place)
             link = self.data / tablespace_folder(archive, self.base)
-            link.unlink(missing_ok=True)
             self._folder(link.parent)
-            link.symlink_to(place)
-            self.account.own(link)
+            _link(link, place, self.account)
         self._log()
         return self.written
 
@@ -96,3 +95,18 @@ class Unpacking:
                 file.write(piece)
                 self.written += len(piece)
         self.account.own(place)
+
+
+def link_tablespaces(data: Path, made: Path, place: Path, account: Account) -> None:
+    """Have a data directory find its tablespaces in ``place``, where those in the folder ``made`` are moved."""
+    if not made.exists():
+        return
+    for space in made.iterdir():
+        _link(data / "pg_tblspc" / space.name, place / space.name, account)
+    sync_folder(data / "pg_tblspc")
+
+
+def _link(link: Path, place: Path, account: Account) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(place)
+    account.own(link)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pivori.components.postgres_physical.account import Account
+from pivori.host.durable import sync_folder, write_durably
 
 _NOTE: Final = "workshop"
 _PREFIX: Final = "pivori-recovering-"
@@ -32,9 +33,7 @@ def workshop(top: Path, account: Account, state: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=top))
     note = state / _NOTE
     try:
-        descriptor = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.fsencode(folder))
+        write_durably(note, os.fsencode(folder))
         account.own(folder)
         yield folder
     finally:
@@ -64,7 +63,7 @@ def move(data: Path, place: Path, account: Account) -> None:
         if error.errno != errno.EXDEV:
             raise
     else:
-        _make_durable(place.parent)
+        sync_folder(place.parent)
         return
     copy = place.with_name(f"{place.name}.{_PREFIX}copy")
     shutil.rmtree(copy, ignore_errors=True)
@@ -79,7 +78,7 @@ def move(data: Path, place: Path, account: Account) -> None:
         copy.rename(place)
     finally:
         shutil.rmtree(copy, ignore_errors=True)
-    _make_durable(place.parent)
+    sync_folder(place.parent)
 
 
 def _make_durable(path: Path) -> None:
