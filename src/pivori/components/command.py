@@ -23,6 +23,7 @@ from pivori.components.base import (
     Sink,
     Source,
     Surroundings,
+    failure_of,
 )
 from pivori.components.private_file import PrivateFile
 from pivori.components.user_program import UserProgram
@@ -126,7 +127,7 @@ class CommandComponent:
                 content.read_all()
             content.require_unchanged()
         except PivoriError as error:
-            return [Finding(gravity=Gravity.FAILURE, message=error.as_reason, hint=Phrase(error.hint))]
+            return [failure_of(error)]
         return []
 
     def plan(self, source: Source, request: RestoreRequest, surroundings: Surroundings) -> RestorePlan:
@@ -141,10 +142,7 @@ class CommandComponent:
                 space={request.to: size},
             )
         if not self.restore_command:
-            error = NoRestoreCommand(component=self.name)
-            return RestorePlan(
-                steps=[], findings=[Finding(gravity=Gravity.FAILURE, message=error.as_reason, hint=Phrase(error.hint))]
-            )
+            return RestorePlan(steps=[], findings=[failure_of(NoRestoreCommand(component=self.name))])
         program = self._program(self.restore_command, surroundings)
         return RestorePlan(
             steps=[Phrase(N_("Give {size} to {program}."), program=program.name, size=size)],

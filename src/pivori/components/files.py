@@ -142,7 +142,7 @@ class FilesComponent:
                 for path, _length in place.files(source):
                     size += sum(len(piece) for piece in source.pieces(path))
         except PivoriError as error:
-            return [Finding(gravity=Gravity.FAILURE, message=error.as_reason, hint=Phrase(error.hint))]
+            return [failure_of(error)]
         wanted = source.report.counts["bytes"]
         if size == wanted:
             return []

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from pivori.host.durable import sync_folder
+
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -49,7 +51,7 @@ class PrivateFile:
         if aside is not None and os.path.lexists(self._place):
             aside(self._place)
         self._partial.replace(self._place)
-        _make_durable(self._place.parent)
+        sync_folder(self._place.parent)
 
     def __enter__(self) -> Self:
         missing = [folder for folder in self._place.parents if not folder.exists()]
@@ -79,12 +81,3 @@ class PrivateFile:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
-
-
-def _make_durable(folder: Path) -> None:
-    """See to it that a name is still there after a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,6 +15,7 @@ from pivori.components.base import (
     RestoreRequest,
     Source,
     Surroundings,
+    failure_of,
 )
 from pivori.components.private_file import PrivateFile
 from pivori.components.secrets.facts import COMMANDS, ELSEWHERE, FILES, Facts, SealedSecret
@@ -73,7 +74,7 @@ class Restoring:
                         continue
                 except PivoriError as error:
                     # Once: without the right key all the others fail as well.
-                    findings.append(Finding(gravity=Gravity.FAILURE, message=error.as_reason, hint=Phrase(error.hint)))
+                    findings.append(failure_of(error))
             space += secret.size
             steps.append(Phrase(N_("Open {member} and write it to {path}."), member=secret.member, path=str(place)))
             if os.path.lexists(place):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pivori.components.base import ComponentFailed, Finding, Gravity
+from pivori.components.base import ComponentFailed, Finding, failure_of
 from pivori.components.secrets.found_files import MOST
 from pivori.host import CommandNotStarted, capture_output
-from pivori.translation import N_, Phrase
+from pivori.translation import N_
 
 
 class SecretCommandFailed(ComponentFailed):
@@ -54,8 +54,7 @@ class SecretCommand:
         program = self.words[0]
         if shutil.which(root / program if "/" in program else program) is not None:
             return []
-        failed = CommandNotStarted(command=program, reason=N_("there is no such program"))
-        return [Finding(gravity=Gravity.FAILURE, message=failed.as_reason, hint=Phrase(failed.hint))]
+        return [failure_of(CommandNotStarted(command=program, reason=N_("there is no such program")))]
 
     def run(self, root: Path, component: str) -> bytes:
         """What it prints when it is run in a folder.
