@@ -191,6 +191,15 @@ def test_a_runbook_needs_a_stack_or_a_repository(pivori: Pivori, tmp_path: Path)
     assert pivori("runbook", "--at", "noon", cwd=tmp_path, expect=2).stdout == ""
 
 
+def test_a_later_recovery_point_that_cannot_be_read_is_not_passed_over(pivori: Pivori, app: Path) -> None:
+    pivori("backup", cwd=app)
+    assert "sound" in pivori("verify", "--captures", cwd=app).stdout
+    pivori("backup", "src", "--tag", "stack=shop", "--tag", "component=source", cwd=app)
+    checked = pivori("verify", "--captures", cwd=app, expect=1)
+    assert "recovery-point.json" in checked.stderr
+    assert "recovery-point.json" in pivori("runbook", cwd=app).stderr
+
+
 @pytest.mark.parametrize("command", [("backup",), ("recover", "--in-place", "--yes")])
 def test_fatal_errors_of_a_stack_end_with_who_to_call(pivori: Pivori, app: Path, command: tuple[str, ...]) -> None:
     (app.parent / "repository").rename(app.parent / "unplugged")

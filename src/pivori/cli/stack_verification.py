@@ -14,6 +14,7 @@ from pivori.cli.wording import show_duration
 from pivori.components.base import Finding, failure_of, has_failure
 from pivori.engine.recovery_point import ComponentReader
 from pivori.errors import PivoriError
+from pivori.events import DamageFound, Event
 from pivori.repository import Repository
 from pivori.stack.model import Member
 from pivori.stack.points import Capture, RecoveryPoints
@@ -30,17 +31,24 @@ class NoCapture(PivoriError):
 
 
 def verify_captures(session: Session) -> int:
-    """Check the latest capture of each component: 0, or 1 when one could not be brought back."""
+    """Check the latest capture of each component: 0, or 1 when one, or a later one, could not be brought back."""
     output = session.output
     failures = 0
+    damaged: list[PivoriError] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, DamageFound):
+            damaged.append(event.error)
+            tell_damage(event.error, output)
+
     with session.app.open_repository(Access.READ) as (repository, _lock):
         snapshots = list(repository.snapshots(on_damage=lambda error: tell_damage(error, output)))
         in_force = stack_to_recover(session, repository, snapshots, None)
-        points = RecoveryPoints(repository, in_force.stack.name, snapshots, lambda _event: None)
+        points = RecoveryPoints(repository, in_force.stack.name, snapshots, hear)
         for member in in_force.stack.members:
             failures += _verify(session, in_force, member, points, repository)
     output.record({"message_type": "summary", "components": len(in_force.stack.members), "failures": failures})
-    return ERROR if failures else DONE
+    return ERROR if failures or damaged else DONE
 
 
 def _verify(

@@ -110,11 +110,8 @@ def run_command_line(line: str, *, directory: bytes) -> tuple[int, str]:
 
     What it leaves running in the background is not waited for. Raises CommandNotStarted.
     """
-    # Imported here: no other function needs it, and it costs every start of the program some milliseconds.
-    import tempfile
-
     # Into a file: a service that was started would hold a pipe open for ever.
-    with tempfile.TemporaryFile() as said:
+    with _scratch_file() as said:
         try:
             process = subprocess.Popen(
                 ["/bin/sh", "-c", line], stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=directory
@@ -138,9 +135,7 @@ def run_shell_line(
     interrupted, it is killed with all that is in that session. What it leaves running when it ends stays.
     By its ``name`` :func:`kill_shell_line` finds it. Raises CommandNotStarted.
     """
-    import tempfile  # as above, and into a file for the same reason
-
-    with tempfile.TemporaryFile() as said:
+    with _scratch_file() as said:  # for the same reason as above
         try:
             process = subprocess.Popen(
                 [*_named_shell(name), line],
@@ -162,6 +157,17 @@ def run_shell_line(
             _kill_group(process)
         said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
         return status, as_text(said.read())
+
+
+def _scratch_file() -> IO[bytes]:
+    """A file for what a line prints. On a full disk the line is run all the same, and what it prints is lost."""
+    # Imported here: no other function needs it, and it costs every start of the program some milliseconds.
+    import tempfile
+
+    try:
+        return cast("IO[bytes]", tempfile.TemporaryFile())
+    except OSError:
+        return open(os.devnull, "w+b")
 
 
 def kill_shell_line(name: str) -> bool:

@@ -113,10 +113,12 @@ def _is_safe_file(path: Path) -> bool:
     """
     try:
         status = path.stat()
+        # Where a link lies decides where the commands are run: somebody else's would have them run elsewhere.
+        owners = {status.st_uid, path.lstat().st_uid}
     except OSError:
         return False
     if not stat.S_ISREG(status.st_mode):
         return False
-    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & stat.S_IWOTH:
+    if not owners <= {os.geteuid(), 0} or status.st_mode & stat.S_IWOTH:
         raise ConfigurationNotTrusted(path=path)
     return True

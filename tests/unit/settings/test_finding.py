@@ -100,6 +100,16 @@ def test_a_file_of_somebody_else_is_not_run_across(home: Path) -> None:
     assert find_configuration(Environment(home=home, configuration=str(path)), NOTHING) == path
 
 
+@pytest.mark.root
+def test_a_link_of_somebody_else_is_not_run_across(home: Path, tmp_path: Path) -> None:
+    link = home / "work" / "pivori.toml"
+    link.symlink_to(make(tmp_path / "mine"))
+    assert find_configuration(Environment(home=home), NOTHING) == link
+    os.chown(link, 4_000_001, -1, follow_symlinks=False)
+    with pytest.raises(ConfigurationNotTrusted):
+        find_configuration(Environment(home=home), NOTHING)
+
+
 def test_the_null_device_is_no_configuration(home: Path) -> None:
     make(home / "work")
     assert find_configuration(Environment(home=home), Choices(config="/dev/null")) is None

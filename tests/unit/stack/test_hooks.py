@@ -1,9 +1,11 @@
 """Hooks: what is run, in which order, with what, and that what they begin is undone whatever fails."""
 
+import errno
 import gc
 import os
 import signal
 import stat
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +99,16 @@ def test_befores_run_in_order_and_afters_backwards(yard: Yard) -> None:
     assert yard.noted == []
     ran = [(event.stage, event.name) for event in yard.events if isinstance(event, HookRan)]
     assert ran == [("before", "db"), ("before", "db"), ("after", "db"), ("after", "db")]
+
+
+def test_hooks_run_also_where_no_temporary_file_can_be_made(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> object:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    yard.run([pair(1)])
+    assert yard.log == ["before1", "after1"]
+    assert yard.noted == []
 
 
 def test_hooks_are_told_what_they_are_run_for(yard: Yard) -> None:

@@ -19,6 +19,7 @@ from pivori.cli.runbook_display import Commands, runbook_document, runbook_recor
 from pivori.cli.session import Session
 from pivori.cli.stack_in_force import StackInForce, component_names, know_contacts, stack_in_force, stack_to_recover
 from pivori.errors import PivoriError
+from pivori.events import DamageFound, Event
 from pivori.stack.points import RecoveryPoints
 from pivori.stack.recover import Recovery
 from pivori.stack.recovery_log import RecoveryHistory
@@ -85,6 +86,11 @@ def command(session: Session, /, **parameters: object) -> int:
 
 def _planned(session: Session, options: Options, at_ns: int | None) -> Runbook:
     output = session.output
+
+    def hear(event: Event) -> None:
+        if isinstance(event, DamageFound):
+            tell_damage(event.error, output)
+
     with session.app.open_repository(Access.READ) as opened:
         snapshots = list(opened.repository.snapshots(on_damage=lambda error: tell_damage(error, output)))
         in_force = stack_to_recover(session, opened.repository, snapshots, options.stack)
@@ -96,7 +102,13 @@ def _planned(session: Session, options: Options, at_ns: int | None) -> Runbook:
         )
         recovery = Recovery(
             opened.repository,
-            RecoveryPoints(opened.repository, in_force.stack.name, snapshots, lambda _event: None, host=options.host),
+            RecoveryPoints(
+                opened.repository,
+                in_force.stack.name,
+                snapshots,
+                hear,
+                host=options.host,
+            ),
             request,
             state=in_force.state.component,
             recoveries=in_force.state.recoveries,
